@@ -1,0 +1,102 @@
+"""Outputs are written under a temporary name, flushed, and moved into place.
+
+A reader therefore sees the old file or the new one, never half of one, whatever kills the writer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+
+def flush_to_disk(path: Path) -> None:
+    """Force a file's or folder's contents to disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _temporary_beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
+
+
+@contextlib.contextmanager
+def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
+    """Open a temporary file that takes the place of ``path`` when the block ends without an error.
+
+    Args:
+        path: The file to create or replace; its folder is made when it is absent.
+        mode: ``"w"`` for UTF-8 text with ``\\n`` line ends, ``"wb"`` for bytes.
+
+    Example:
+        >>> import tempfile
+        >>> target = Path(tempfile.mkdtemp()) / "note.txt"
+        >>> with replacing(target) as stream:
+        ...     _ = stream.write("kept")
+        >>> target.read_text()
+        'kept'
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _temporary_beside(path)
+    text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
+    try:
+        with temporary.open(mode, **text) as stream:  # type: ignore[call-overload]
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text atomically."""
+    with replacing(path) as stream:
+        stream.write(text)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write JSON atomically, readable by people: indented, any script unescaped."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+@contextlib.contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder that takes the place of ``path`` when the block ends without an error.
+
+    A folder cannot be replaced in one step, so the old one is first set aside as ``.NAME.old``;
+    :func:`recover_folder` puts it back when a kill fell between the two renames.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _temporary_beside(path)
+    temporary.mkdir()
+    set_aside = path.with_name(f".{path.name}.old")
+    try:
+        yield temporary
+        for child in temporary.iterdir():
+            flush_to_disk(child)
+        if path.exists():
+            shutil.rmtree(set_aside, ignore_errors=True)
+            path.rename(set_aside)
+        temporary.rename(path)
+        shutil.rmtree(set_aside, ignore_errors=True)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        recover_folder(path)
+        raise
+
+
+def recover_folder(path: Path) -> None:
+    """Put back the folder that an interrupted :func:`replacing_folder` had set aside."""
+    set_aside = path.with_name(f".{path.name}.old")
+    if not path.exists() and set_aside.exists():
+        set_aside.rename(path)
