@@ -1,0 +1,29 @@
+"""How good captions are: BLEU-1..4, ROUGE-L and CIDEr-D as COCO's evaluation computes them, without Java.
+
+Every score is ×100; per-image values come in the order of the references.
+"""
+
+from cutline.metrics.bleu import Bleu, bleu
+from cutline.metrics.cider import CiderD, cider_d
+from cutline.metrics.diversity import most_common, unique_share
+from cutline.metrics.document_frequencies import DocumentFrequencies
+from cutline.metrics.ptb import tokenise_ptb
+from cutline.metrics.references import ReferenceSet
+from cutline.metrics.rouge import RougeL, rouge_l
+from cutline.metrics.score import Scorer, score
+
+__all__ = [
+    "Bleu",
+    "CiderD",
+    "DocumentFrequencies",
+    "ReferenceSet",
+    "RougeL",
+    "Scorer",
+    "bleu",
+    "cider_d",
+    "most_common",
+    "rouge_l",
+    "score",
+    "tokenise_ptb",
+    "unique_share",
+]

@@ -1,0 +1,111 @@
+"""In how many images of a corpus each n-gram stands: what makes CIDEr-D favour telling words."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cutline.errors import DataError
+from cutline.files import replacing
+from cutline.metrics.ngrams import ORDERS, EncodedCaptions, NgramIndex, SmallInts, pack
+from cutline.metrics.references import Floats, ReferenceSet, Tokenise
+
+
+class DocumentFrequencies:
+    """For every n-gram of a corpus, the number of images in whose references it stands.
+
+    Attributes:
+        images: Number of images in the corpus.
+
+    Example:
+        >>> corpus = {"a.png": ["a red dot"], "b.png": ["a blue dot"]}
+        >>> frequencies = DocumentFrequencies.from_references(corpus)
+        >>> frequencies.images, frequencies.count("a"), frequencies.count("blue dot"), frequencies.count("x")
+        (2, 2, 1, 0)
+    """
+
+    def __init__(self, index: NgramIndex, counts: Sequence[SmallInts], images: int) -> None:
+        """Take an index and, for each order, the number of images of each of its n-grams."""
+        self._index = index
+        self._counts = tuple(counts)
+        self.images = images
+        self._inverse = [np.log(float(images)) - np.log(np.maximum(count, 1.0)) for count in self._counts]
+
+    @classmethod
+    def of(cls, references: ReferenceSet) -> DocumentFrequencies:
+        """Count over cooked references."""
+        counts = []
+        for order in range(1, ORDERS + 1):
+            ngrams = references.counts[order - 1]
+            once_per_image = np.unique(pack(references.image_of[ngrams.owner], ngrams.ngram)) & 0xFFFFFFFF
+            count = np.bincount(once_per_image, minlength=references.index.size(order))
+            counts.append(count.astype(np.int32))
+        return cls(references.index, counts, len(references))
+
+    @classmethod
+    def from_references(
+        cls, references: Mapping[str, Sequence[str]], tokenise: Tokenise | None = None
+    ) -> DocumentFrequencies:
+        """Count over references as text; DataError as in :class:`ReferenceSet`."""
+        return cls.of(ReferenceSet(references, tokenise))
+
+    def count(self, ngram: str) -> int:
+        """Return the number of images of an n-gram of 1 to 4 tokens separated by blanks."""
+        tokens = ngram.split()
+        number = int(self._index.encode([tokens]).ngrams[len(tokens) - 1][0])
+        counts = self._counts[len(tokens) - 1]
+        return int(counts[number]) if number < len(counts) else 0
+
+    def inverse(self, captions: EncodedCaptions, index: NgramIndex) -> list[Floats]:
+        """Return log(images / images with the n-gram) for every n-gram of captions encoded by ``index``.
+
+        Returns:
+            For each order, float64 values that stand beside ``captions.ngrams``. An n-gram that the corpus
+            lacks counts as standing in one image.
+        """
+        if index is not self._index:
+            captions = self._translated(captions, index)
+        unknown = np.log(float(self.images))
+        return [
+            np.append(inverse, unknown)[np.minimum(ngrams, len(inverse))]
+            for inverse, ngrams in zip(self._inverse, captions.ngrams, strict=True)
+        ]
+
+    def _translated(self, captions: EncodedCaptions, index: NgramIndex) -> EncodedCaptions:
+        """Encode captions anew with the corpus's own numbers."""
+        tokens, known = captions.tokens, index.size(1)
+        table = self._index.number([index.words()])
+        beyond = self._index.size(1) + known
+        # A token neither side knows keeps a number of its own behind all others.
+        numbers = np.append(table, 0)[np.minimum(tokens, known)]
+        return self._index.encode_numbers(
+            np.where(tokens < known, numbers, beyond + tokens).astype(np.int32), captions.lengths
+        )
+
+    def save(self, path: Path) -> None:
+        """Write to one ``.npz`` file, atomically."""
+        words = np.frombuffer(json.dumps(self._index.words()).encode(), np.uint8)
+        arrays: dict[str, Any] = {f"keys_{n}": array for n, array in enumerate(self._index.keys(), start=2)}
+        arrays |= {f"counts_{n}": array for n, array in enumerate(self._counts, start=1)}
+        with replacing(path, "wb") as stream:
+            np.savez_compressed(stream, images=np.array(self.images), words=words, **arrays)
+
+    @classmethod
+    def load(cls, path: Path) -> DocumentFrequencies:
+        """Read what :meth:`save` wrote; DataError when the file is missing or damaged."""
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                words = json.loads(arrays["words"].tobytes())
+                keys = [arrays[f"keys_{order}"] for order in range(2, ORDERS + 1)]
+                counts = [arrays[f"counts_{order}"] for order in range(1, ORDERS + 1)]
+                images = int(arrays["images"])
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise DataError(
+                f"{path}: not readable as saved document frequencies ({error}); save them anew"
+            ) from error
+        return cls(NgramIndex.restored(words, keys), counts, images)

@@ -1,0 +1,193 @@
+"""N-grams of 1 to 4 tokens as integers, so that whole corpora are counted with array operations.
+
+An n-gram is named by its rank among the n-grams the index was built from. It is found from the rank of
+its first n-1 tokens and its last token, so no n-gram is ever stored as text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+SmallInts = NDArray[np.int32]
+
+ORDERS: Final = 4
+"""Longest n-gram counted; BLEU, CIDEr and CIDEr-D all stop at 4."""
+
+
+@dataclass(frozen=True)
+class EncodedCaptions:
+    """Captions as integers.
+
+    Attributes:
+        tokens: Token numbers of all captions one after the other, int32.
+        lengths: Tokens in each caption, int32 (C,).
+        owners: For each order, the caption each n-gram stands in, int32.
+        ngrams: For each order, the number of each n-gram in reading order, int32; numbers the index does
+            not know start at :meth:`NgramIndex.size` and are equal only for equal n-grams of this batch.
+    """
+
+    tokens: SmallInts
+    lengths: SmallInts
+    owners: tuple[SmallInts, ...]
+    ngrams: tuple[SmallInts, ...]
+
+
+@dataclass(frozen=True)
+class NgramCounts:
+    """Distinct n-grams of one order, sorted by caption and then by number; four arrays of one length.
+
+    Attributes:
+        owner: Caption (or image) the n-gram stands in, int32.
+        ngram: Its number, int32.
+        count: How often it stands there, int32, at least 1.
+        first: Where in :attr:`EncodedCaptions.ngrams` it was first seen, int32.
+    """
+
+    owner: SmallInts
+    ngram: SmallInts
+    count: SmallInts
+    first: SmallInts
+
+    def keys(self) -> Ints:
+        """Return owner and n-gram packed into one increasing number each, int64."""
+        return pack(self.owner, self.ngram)
+
+
+def pack(high: NDArray[np.integer], low: NDArray[np.integer]) -> Ints:
+    """Pack two arrays of non-negative int32 into one int64 array that sorts by ``high``, then ``low``.
+
+    Example:
+        >>> pack(np.array([0, 1]), np.array([7, 7])).tolist()
+        [7, 4294967303]
+    """
+    return high.astype(np.int64) << 32 | low.astype(np.int64)
+
+
+def find(sorted_keys: Ints, wanted: Ints) -> tuple[Ints, NDArray[np.bool_]]:
+    """Look keys up in a sorted array.
+
+    Returns:
+        Positions in ``sorted_keys`` (0 where absent) and a mask of those that were found.
+
+    Example:
+        >>> positions, found = find(np.array([2, 5]), np.array([5, 4]))
+        >>> positions.tolist(), found.tolist()
+        ([1, 0], [True, False])
+    """
+    if not len(sorted_keys):
+        return np.zeros(len(wanted), np.int64), np.zeros(len(wanted), np.bool_)
+    positions = np.minimum(np.searchsorted(sorted_keys, wanted), len(sorted_keys) - 1)
+    found = sorted_keys[positions] == wanted
+    return np.where(found, positions, 0), found
+
+
+def count_ngrams(captions: EncodedCaptions, order: int) -> NgramCounts:
+    """Count the n-grams of ``order`` (1 to 4) tokens within each caption.
+
+    Example:
+        >>> captions = [["a", "dog", "a"]]
+        >>> counts = count_ngrams(NgramIndex(captions).encode(captions), 1)
+        >>> counts.ngram.tolist(), counts.count.tolist(), counts.first.tolist()
+        ([0, 1], [2, 1], [0, 1])
+    """
+    keys = pack(captions.owners[order - 1], captions.ngrams[order - 1])
+    distinct, first, count = np.unique(keys, return_index=True, return_counts=True)
+    return NgramCounts(
+        owner=(distinct >> 32).astype(np.int32),
+        ngram=(distinct & 0xFFFFFFFF).astype(np.int32),
+        count=count.astype(np.int32),
+        first=first.astype(np.int32),
+    )
+
+
+class NgramIndex:
+    """Numbers for every n-gram of a corpus.
+
+    Example:
+        >>> index = NgramIndex([["a", "red", "dog"], ["a", "red", "cat"]])
+        >>> [index.size(order) for order in (1, 2, 3, 4)]
+        [4, 3, 2, 0]
+        >>> index.encode([["red", "cat"], ["blue", "dog"]]).ngrams[1].tolist()  # "blue dog" is new
+        [2, 3]
+    """
+
+    def __init__(self, captions: Sequence[Sequence[str]]) -> None:
+        """Number the n-grams of tokenised captions."""
+        self._words = {token: 0 for caption in captions for token in caption}
+        for number, token in enumerate(self._words):
+            self._words[token] = number
+        self._keys: list[Ints] = []
+        lengths = np.fromiter(map(len, captions), np.int32, len(captions))
+        self._walk(self.number(captions), lengths, grow=True)
+
+    @classmethod
+    def restored(cls, words: Sequence[str], keys: Sequence[Ints]) -> NgramIndex:
+        """Rebuild an index from its :meth:`words` and :meth:`keys`."""
+        index = cls([words])
+        index._keys = list(keys)
+        return index
+
+    def words(self) -> list[str]:
+        """List the known tokens in the order of their numbers."""
+        return list(self._words)
+
+    def keys(self) -> tuple[Ints, ...]:
+        """Return the sorted packed (first n-1 tokens, last token) keys of orders 2, 3 and 4."""
+        return tuple(self._keys)
+
+    def size(self, order: int) -> int:
+        """Count the distinct n-grams of ``order`` tokens in the corpus."""
+        return len(self._words) if order == 1 else len(self._keys[order - 2])
+
+    def number(self, captions: Sequence[Sequence[str]]) -> SmallInts:
+        """Return the token numbers of captions one after the other; new tokens get the next numbers."""
+        fresh: dict[str, int] = {}
+        known = len(self._words)
+        numbers = [
+            self._words[token] if token in self._words else fresh.setdefault(token, known + len(fresh))
+            for caption in captions
+            for token in caption
+        ]
+        return np.array(numbers, np.int32)
+
+    def encode(self, captions: Sequence[Sequence[str]]) -> EncodedCaptions:
+        """Encode tokenised captions; any of them may be empty or hold tokens the corpus lacks."""
+        lengths = np.fromiter(map(len, captions), np.int32, len(captions))
+        return self.encode_numbers(self.number(captions), lengths)
+
+    def encode_numbers(self, tokens: SmallInts, lengths: SmallInts) -> EncodedCaptions:
+        """Encode captions given as token numbers; a number from ``size(1)`` on is an unknown token."""
+        return self._walk(tokens, lengths, grow=False)
+
+    def _walk(self, tokens: SmallInts, lengths: SmallInts, *, grow: bool) -> EncodedCaptions:
+        """Go from each order to the next one; ``grow`` fills the index instead of consulting it."""
+        owners = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
+        ends = np.repeat(np.cumsum(lengths), lengths)
+        starts = np.arange(len(tokens))
+        ngrams = tokens
+        all_owners, all_ngrams = [owners], [ngrams]
+        for order in range(2, ORDERS + 1):
+            fits = starts + order <= ends
+            starts, ends, owners, ngrams = starts[fits], ends[fits], owners[fits], ngrams[fits]
+            keys = pack(ngrams, tokens[starts + order - 1])
+            if grow:
+                self._keys.append(np.unique(keys))
+            ngrams = _rank(self._keys[order - 2], keys)
+            all_owners.append(owners)
+            all_ngrams.append(ngrams)
+        return EncodedCaptions(tokens, lengths, tuple(all_owners), tuple(all_ngrams))
+
+
+def _rank(known: Ints, keys: Ints) -> SmallInts:
+    """Return the rank of each key among the known ones; unknown keys are ranked behind them."""
+    ranks, found = find(known, keys)
+    unknown = ~found
+    if unknown.any():
+        ranks[unknown] = len(known) + np.unique(keys[unknown], return_inverse=True)[1]
+    return ranks.astype(np.int32)
