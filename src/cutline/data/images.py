@@ -32,8 +32,19 @@ MAX_PIXELS: Final = 89_478_485
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 """Formats that are tried. Phone photos of type MPO are opened by the JPEG reader."""
 
-IMAGE_SUFFIXES: Final = tuple(
-    ".jpg .jpeg .jpe .jfif .mpo .png .apng .webp .gif .bmp .dib .tif .tiff .avif".split()
+IMAGE_SUFFIXES: Final = (
+    ".jpg",
+    ".jpeg",
+    ".jpe",
+    ".jfif",
+    ".mpo",
+    ".png",
+    ".webp",
+    ".gif",
+    ".bmp",
+    ".tif",
+    ".tiff",
+    ".avif",
 )
 """File name endings, in lower case, that :func:`list_images` picks up inside folders."""
 
