@@ -1,0 +1,10 @@
+"""Turning next-token log-probabilities into captions, with NumPy alone.
+
+Decoding sees a :class:`StepModel`, never a framework.
+"""
+
+from cutline.decoding.beam import beam
+from cutline.decoding.greedy import greedy
+from cutline.decoding.step_model import DecodeResult, State, StepModel
+
+__all__ = ["DecodeResult", "State", "StepModel", "beam", "greedy"]

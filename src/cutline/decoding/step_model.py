@@ -1,0 +1,80 @@
+"""What decoding needs to know of a model: it starts from features and goes on token by token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+State = TypeVar("State")
+
+
+class StepModel(Protocol[State]):
+    """A decoder seen from outside. The state belongs to the model: decoding only hands it back.
+
+    A state holds one row for each caption being written; B is the number of rows.
+    """
+
+    def start(self, features: NDArray[Any]) -> State:
+        """Return the state of B captions of which nothing is written yet.
+
+        Args:
+            features: What the encoder gave for B images, (B, ...).
+        """
+        ...
+
+    def step(self, token_ids: NDArray[np.int32], state: State) -> tuple[NDArray[np.float32], State]:
+        """Read one token per row and say what may come next.
+
+        Args:
+            token_ids: The token written last in each row, int32 (B,); the start marker at first.
+            state: From :meth:`start`, :meth:`step` or :meth:`reorder`, B rows.
+
+        Returns:
+            Natural log-probabilities of the next token, float32 (B, V), each at most 0, and the new state.
+        """
+        ...
+
+    def reorder(self, state: State, rows: NDArray[np.int64]) -> State:
+        """Return the state whose row i is row ``rows[i]`` of the old one.
+
+        Args:
+            state: The old state, B rows.
+            rows: int64 (B',); rows may be repeated, left out and in any order.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeResult:
+    """One decoded caption.
+
+    Attributes:
+        token_ids: Ids of the caption's tokens, without start and end marker.
+        log_probability: Sum of ``token_log_probabilities``; at most 0.
+        token_log_probabilities: Natural log-probability of each token and, when the caption was finished,
+            of the end marker behind them.
+
+    Example:
+        >>> result = DecodeResult.of([5, 7], [-0.5, -1.0, -0.25])
+        >>> result.log_probability, result.finished
+        (-1.75, True)
+    """
+
+    token_ids: tuple[int, ...]
+    log_probability: float
+    token_log_probabilities: tuple[float, ...]
+
+    @classmethod
+    def of(cls, token_ids: Iterable[int], token_log_probabilities: Iterable[float]) -> DecodeResult:
+        """Build the record of a caption and add up its log-probability."""
+        logs = tuple(map(float, token_log_probabilities))
+        return cls(tuple(map(int, token_ids)), sum(logs), logs)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the model ended the caption itself, before the maximum length."""
+        return len(self.token_log_probabilities) > len(self.token_ids)
