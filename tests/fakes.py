@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -45,3 +46,35 @@ class ScriptedStepModel:
     def reorder(self, state: list[tuple[int, ...]], rows: np.ndarray) -> list[tuple[int, ...]]:
         """Pick rows."""
         return [state[row] for row in rows]
+
+
+def made_up_captions(images: int, seed: int = 0) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """Make hypotheses and 1 to 5 references per image that share words and some word order."""
+    rng = random.Random(seed)
+    openings = ["a dog", "two dogs", "a small red ball", "the man", "a man and a woman", "three kids"]
+    actions = ["runs", "is running", "jumps over a log", "sits", "are playing", "holds the small ball"]
+    places = [
+        "on the grass",
+        "in the water",
+        "near a big red car",
+        "at night",
+        "",
+        "on the grass in the park",
+    ]
+
+    def sentence() -> str:
+        return " ".join(rng.choice(part) for part in (openings, actions, places)).strip()
+
+    references = {f"{number}.jpg": [sentence() for _ in range(rng.randint(1, 5))] for number in range(images)}
+    hypotheses = {}
+    for image_id, captions in references.items():
+        tokens = rng.choice([*captions, sentence()]).split()
+        change = rng.random()
+        if change < 0.2:
+            rng.shuffle(tokens)
+        elif change < 0.5:
+            tokens = [token for token in tokens if rng.random() > 0.3]
+        elif change < 0.6:
+            tokens = [*tokens, "zebra", *tokens[:2], "zebra"]
+        hypotheses[image_id] = " ".join(tokens)
+    return hypotheses, references

@@ -99,7 +99,8 @@ class DocumentFrequencies:
     def load(cls, path: Path) -> DocumentFrequencies:
         """Read what :meth:`save` wrote; DataError when the file is missing or damaged."""
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            # np.load leaves a damaged file open when it is given a path
+            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
                 words = json.loads(arrays["words"].tobytes())
                 keys = [arrays[f"keys_{order}"] for order in range(2, ORDERS + 1)]
                 counts = [arrays[f"counts_{order}"] for order in range(1, ORDERS + 1)]

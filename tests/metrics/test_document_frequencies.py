@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tests.fakes import made_up_captions
+
+from cutline.errors import DataError
+from cutline.metrics import CiderD, DocumentFrequencies
+
+
+def test_an_ngram_counts_once_per_image():
+    corpus = {"a": ["a dog and a dog", "a dog"], "b": ["a cat"], "c": ["dog"]}
+    frequencies = DocumentFrequencies.from_references(corpus)
+    assert frequencies.images == 3
+    counts = [frequencies.count(ngram) for ngram in ("a", "dog", "a dog", "a dog and a", "zebra", "a zebra")]
+    assert counts == [2, 2, 1, 1, 0, 0]
+
+
+def test_frequencies_of_the_references_themselves_change_nothing():
+    hypotheses, references = made_up_captions(20)
+    frequencies = DocumentFrequencies.from_references(references)
+    given = CiderD(references, frequencies=frequencies).score(hypotheses)[1]
+    np.testing.assert_allclose(given, CiderD(references).score(hypotheses)[1], rtol=1e-12)
+
+
+def test_some_images_score_the_same_with_the_frequencies_of_all():
+    hypotheses, references = made_up_captions(40, seed=3)
+    hypotheses["0.jpg"] = "an unheard unheard word on the grass"
+    some = [image_id for number, image_id in enumerate(references) if number % 3 == 0]
+    everything = CiderD(references).score(hypotheses)[1]
+    part = CiderD(
+        {image_id: references[image_id] for image_id in some},
+        frequencies=DocumentFrequencies.from_references(references),
+    ).score({image_id: hypotheses[image_id] for image_id in some})[1]
+    np.testing.assert_allclose(part, everything[::3], rtol=1e-12)
+
+
+def test_references_outside_the_corpus_are_weighted_as_rare():
+    corpus = {str(number): ["a dog on the grass"] for number in range(4)}
+    cider = CiderD({"a": ["a zebra zebra on ice"]}, frequencies=DocumentFrequencies.from_references(corpus))
+    assert cider.score({"a": "a zebra zebra on ice"})[0] == pytest.approx(1000)
+    assert cider.score({"a": "a lion lion on ice"})[0] < 500
+
+
+def test_saved_frequencies_come_back(tmp_path):
+    hypotheses, references = made_up_captions(20)
+    frequencies = DocumentFrequencies.from_references(made_up_captions(50, seed=9)[1])
+    frequencies.save(tmp_path / "frequencies.npz")
+    loaded = DocumentFrequencies.load(tmp_path / "frequencies.npz")
+    assert loaded.images == 50
+    expected = CiderD(references, frequencies=frequencies).score(hypotheses)[1]
+    assert CiderD(references, frequencies=loaded).score(hypotheses)[1].tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "text", "cut", "other arrays", "bad words"])
+def test_a_damaged_file_is_refused(tmp_path, damage):
+    path = tmp_path / "frequencies.npz"
+    DocumentFrequencies.from_references({"a": ["a dog"]}).save(path)
+    content = path.read_bytes()
+    if damage == "missing":
+        path.unlink()
+    elif damage == "other arrays":
+        np.savez(path, images=np.array(1))
+    elif damage == "bad words":
+        np.savez(path, words=np.frombuffer(b"{", np.uint8))
+    else:
+        path.write_bytes({"empty": b"", "text": b"hello", "cut": content[: len(content) // 2]}[damage])
+    with pytest.raises(DataError, match="not readable as saved document frequencies"):
+        DocumentFrequencies.load(path)
