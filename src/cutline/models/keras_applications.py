@@ -1,0 +1,122 @@
+"""The encoders of keras.applications, with their pixel preprocessing put inside the graph."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import keras
+
+from cutline.errors import WeightsError
+from cutline.models.encoder_specs import EncoderSpec
+
+_CONNECT_SECONDS: Final = 15.0
+# Per channel, as keras.applications.imagenet_utils has them in its modes "caffe" and "torch".
+_BGR_MEAN: Final = (103.939, 116.779, 123.68)
+_RGB_MEAN: Final = (0.485, 0.456, 0.406)
+_RGB_DEVIATION: Final = (0.229, 0.224, 0.225)
+
+
+def preprocess(spec: EncoderSpec, image: Any) -> Any:
+    """Return ``image``, a Keras tensor of RGB pixels 0..255 (B, H, W, 3), as float32 in the network's scale.
+
+    The same numbers as the family's ``preprocess_input``, from operations that every export target knows.
+    """
+    x = keras.ops.cast(image, "float32")
+    match spec.pixels:
+        case "signed":
+            return keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="preprocessing")(x)
+        case "bgr_mean":
+            x = keras.ops.take(x, [2, 1, 0], axis=-1)
+            offset = [-mean for mean in _BGR_MEAN]
+            return keras.layers.Rescaling(1.0, offset=offset, name="preprocessing")(x)
+        case "imagenet":
+            scale = [1 / 255 / deviation for deviation in _RGB_DEVIATION]
+            offset = [-mean / deviation for mean, deviation in zip(_RGB_MEAN, _RGB_DEVIATION, strict=True)]
+            return keras.layers.Rescaling(scale, offset=offset, name="preprocessing")(x)
+        case _:
+            return x
+
+
+def build_network(spec: EncoderSpec, weights: str) -> Any:
+    """Build a network of keras.applications without its classifier.
+
+    Args:
+        spec: Of the family ``keras_applications``.
+        weights: ``"imagenet"`` (downloaded unless Keras has them), ``"random"``, or a ``.h5`` or
+            ``.weights.h5`` file of this network without its classifier.
+
+    Returns:
+        A keras.Model from images uint8 (B, H, W, 3) to the activation map float32 (B, h, w, D).
+
+    Raises:
+        WeightsError: The weights cannot be downloaded or read, or do not fit.
+    """
+    builder = getattr(keras.applications, spec.builder)
+    shape = (*spec.input_size, 3)
+    if weights == "imagenet":
+        with _one_line_when_download_fails(spec):
+            network = builder(include_top=False, weights="imagenet", input_shape=shape)
+    else:
+        network = builder(include_top=False, weights=None, input_shape=shape)
+    if weights not in ("imagenet", "random"):
+        load_file(network, Path(weights), spec.name)
+    image = keras.Input(shape, dtype="uint8", name="image")
+    return keras.Model(image, network(preprocess(spec, image)), name=spec.name)
+
+
+def load_file(network: Any, path: Path, name: str) -> None:
+    """Load a ``.h5`` weights file into ``network``, in place.
+
+    Raises:
+        WeightsError: The file is missing, is no weights file or belongs to another network.
+    """
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such weights file; expected .weights.h5 or .h5 weights of {name}")
+    if path.suffix != ".h5":
+        raise WeightsError(
+            f"{path}: expected a .weights.h5 or .h5 file of {name}, found {path.suffix or 'no'} suffix"
+        )
+    try:
+        network.load_weights(path)
+    except Exception as error:
+        raise WeightsError(
+            f"{path}: expected weights of {name} without its classifier; {_first_line(error)}"
+        ) from None
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__)[:300]
+
+
+@contextlib.contextmanager
+def _one_line_when_download_fails(spec: EncoderSpec) -> Iterator[None]:
+    before = socket.getdefaulttimeout()
+    # Without a limit a network that swallows packets holds the download for minutes before it fails.
+    socket.setdefaulttimeout(_CONNECT_SECONDS)
+    try:
+        # Keras writes a progress bar to standard output, which belongs to the command line.
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    except Exception as error:
+        address = re.search(r"https?://\S+", str(error))
+        file = (
+            address.group().rpartition("/")[2].rstrip(":")
+            if address
+            else f"its weights ({_first_line(error)})"
+        )
+        folder = (
+            Path(keras.config.keras_home() if hasattr(keras.config, "keras_home") else "~/.keras") / "models"
+        )
+        raise WeightsError(
+            f"encoder {spec.name}: cannot download {file}; put that file into {folder}, or pass "
+            "--encoder-weights PATH, or use --encoder efficientnet_lite0, which works offline"
+        ) from None
+    finally:
+        socket.setdefaulttimeout(before)
