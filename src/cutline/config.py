@@ -64,7 +64,8 @@ class DecoderOptions(_Frozen):
     name: str = Field("show_tell", description="name in the decoder registry")
     embedding_units: int = Field(256, ge=1, description="width of the token embedding")
     lstm_units: int = Field(512, ge=1, description="width of the LSTM's state")
-    dropout: float = Field(0.5, ge=0, lt=1, description="dropout on features, embeddings and LSTM output")
+    dropout: float = Field(0.5, ge=0, lt=1, description="dropout on the LSTM's output")
+    feature_dropout: float = Field(0.3, ge=0, lt=1, description="dropout on the normalised features")
 
 
 class TrainingOptions(_Frozen):
@@ -72,7 +73,7 @@ class TrainingOptions(_Frozen):
 
     epochs: int = Field(5, ge=1, description="passes over the captions at the most")
     batch_size: int = Field(64, ge=1, description="captions per step")
-    learning_rate: float = Field(1e-3, gt=0, description="highest rate of the schedule")
+    learning_rate: float = Field(2e-3, gt=0, description="highest rate of the schedule")
     schedule: Literal["constant", "cosine"] = Field("cosine", description="rate over the epochs")
     warmup_steps: int = Field(100, ge=0, description="steps until the highest rate is reached")
     weight_decay: float = Field(1e-4, ge=0, description="decoupled decay of the weights (AdamW)")

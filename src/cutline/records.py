@@ -190,7 +190,7 @@ class EvaluationResult:
         baseline_caption: That caption.
         loss: Teacher-forced, nats per non-padding token.
         word_accuracy: Teacher-forced, share of non-padding tokens predicted right, 0..1.
-        unique_captions: Share of hypotheses that differ from all others, 0..1.
+        unique_captions: Distinct hypotheses ÷ all hypotheses, 0..1.
         captions: image_id → hypothesis text.
         references: image_id → reference captions.
         images: image_id → path of the image.

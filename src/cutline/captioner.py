@@ -1,0 +1,180 @@
+"""The captioner: a trained model that writes captions for images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cutline.config import DecodingOptions, validate
+from cutline.data.images import decode_image
+from cutline.decoding import DecodeResult, StepModel, beam, greedy
+from cutline.errors import ConfigError, ImageError
+from cutline.records import CaptionedImage, Hypothesis
+from cutline.runtime import Bundle, Session, load_bundle, open_session
+from cutline.runtime.bundle import find_bundle
+from cutline.text import Vocabulary
+from cutline.text.vocabulary import END_ID, PAD_ID, START_ID, UNK_ID
+
+_NEVER_WRITTEN: Final = (PAD_ID, UNK_ID, START_ID)
+
+Image = Any
+"""A path, the bytes of an image file, a Pillow image, or an array (H, W, 3) of uint8."""
+
+
+def decode(
+    model: StepModel[Any],
+    features: NDArray[Any],
+    vocabulary: Vocabulary,
+    options: DecodingOptions,
+    n_best: int = 1,
+) -> list[list[Hypothesis]]:
+    """Write captions for features that are already there.
+
+    Args:
+        model: The step model.
+        features: (B, ...), float.
+        vocabulary: Turns ids into text; markers and ``<unk>`` are never written.
+        options: Greedy for ``beam_size`` 1, beam search above.
+        n_best: Hypotheses per image, best first; at most ``beam_size``.
+
+    Returns:
+        One list per image.
+
+    Raises:
+        ConfigError: ``n_best`` is below 1 or above the beam size.
+    """
+    if not 1 <= n_best <= options.beam_size:
+        raise ConfigError(
+            f"n_best is {n_best}, allowed is 1 to the beam size ({options.beam_size}); raise --beam-size"
+        )
+    found: list[list[Hypothesis]] = []
+    for at in range(0, len(features), options.batch_size):
+        batch = np.asarray(features[at : at + options.batch_size], np.float32)
+        found += [
+            [_hypothesis(result, vocabulary) for result in results]
+            for results in _search(model, batch, options, n_best)
+        ]
+    return found
+
+
+def _search(
+    model: StepModel[Any], features: NDArray[Any], options: DecodingOptions, n_best: int
+) -> list[list[DecodeResult]]:
+    if options.beam_size == 1:
+        results = greedy(model, features, START_ID, END_ID, options.max_length, _NEVER_WRITTEN)
+        return [[result] for result in results]
+    return beam(
+        model,
+        features,
+        START_ID,
+        END_ID,
+        options.max_length,
+        beam_size=options.beam_size,
+        length_penalty=options.length_penalty,
+        n_best=n_best,
+        forbidden=_NEVER_WRITTEN,
+    )
+
+
+def _hypothesis(result: DecodeResult, vocabulary: Vocabulary) -> Hypothesis:
+    tokens = tuple(vocabulary.decode(result.token_ids))
+    return Hypothesis(
+        text=vocabulary.tokenizer.detokenise(tokens),
+        tokens=tokens,
+        token_ids=result.token_ids,
+        log_probability=result.log_probability,
+    )
+
+
+class Captioner:
+    """Writes captions for images with a trained model.
+
+    Example (with a run folder at hand)::
+
+        captioner = Captioner.load("runs/first")
+        captioner.caption("new.jpg")[0].text
+    """
+
+    def __init__(self, bundle: Bundle, session: Session) -> None:
+        """Take a loaded bundle and a session that computes with it; :meth:`load` does both."""
+        self.bundle = bundle
+        self.session = session
+        self.vocabulary = bundle.vocabulary
+
+    @classmethod
+    def load(cls, model: str | Path) -> Captioner:
+        """Load a run folder or a bundle.
+
+        Raises:
+            BundleError: There is no bundle, or it is damaged.
+            MissingDependencyError: The runtime's package is not installed.
+        """
+        bundle = load_bundle(find_bundle(Path(model)))
+        return cls(bundle, open_session(bundle))
+
+    def caption(self, image: Image, beam_size: int | None = None, n_best: int = 1) -> list[Hypothesis]:
+        """Caption one image.
+
+        Args:
+            image: Path, bytes, Pillow image, or uint8 array (H, W, 3).
+            beam_size: Beams kept; the bundle's default when None (at least ``n_best``).
+            n_best: Hypotheses wanted, 1 to ``beam_size``.
+
+        Returns:
+            ``n_best`` hypotheses, best first.
+
+        Raises:
+            ImageError: The image cannot be read.
+            ConfigError: ``beam_size`` or ``n_best`` is out of range.
+        """
+        pixels = decode_image(image, self.session.input_size)
+        features = self.session.encode(pixels[np.newaxis])
+        return decode(self.session, features, self.vocabulary, self._options(beam_size, n_best), n_best)[0]
+
+    def caption_all(
+        self, images: Iterable[str], beam_size: int | None = None, n_best: int = 1
+    ) -> Iterator[CaptionedImage]:
+        """Caption many image files, a batch at a time, in order.
+
+        One image that cannot be read gives a record with its error and never stops the others. Memory does
+        not grow with the number of images.
+
+        Args:
+            images: Paths.
+            beam_size: As for :meth:`caption`.
+            n_best: As for :meth:`caption`.
+        """
+        options = self._options(beam_size, n_best)
+        paths = iter(images)
+        while batch := list(islice(paths, options.batch_size)):
+            yield from self._caption_batch(batch, options, n_best)
+
+    def _caption_batch(
+        self, batch: Sequence[str], options: DecodingOptions, n_best: int
+    ) -> list[CaptionedImage]:
+        pixels: dict[int, NDArray[np.uint8]] = {}
+        errors: dict[int, str] = {}
+        for index, path in enumerate(batch):
+            try:
+                pixels[index] = decode_image(path, self.session.input_size)
+            except ImageError as error:
+                errors[index] = str(error)
+        written: dict[int, list[Hypothesis]] = {}
+        if pixels:
+            features = self.session.encode(np.stack(list(pixels.values())))
+            hypotheses = decode(self.session, features, self.vocabulary, options, n_best)
+            written = dict(zip(pixels, hypotheses, strict=True))
+        return [
+            CaptionedImage(path, tuple(written.get(index, ())), errors.get(index))
+            for index, path in enumerate(batch)
+        ]
+
+    def _options(self, beam_size: int | None, n_best: int) -> DecodingOptions:
+        defaults = self.bundle.decoding
+        size = max(defaults.beam_size, n_best) if beam_size is None else beam_size
+        return validate(DecodingOptions, {**defaults.model_dump(), "beam_size": size})

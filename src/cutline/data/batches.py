@@ -1,0 +1,141 @@
+"""Batches for teacher forcing, built lazily from the feature store with ``tf.data``.
+
+Captions of one image share its row in the store; captions of similar length share a batch, so that little
+of it is padding. Everything is a function of seed and epoch: the same two give the same batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from cutline.data.feature_store import FeatureStore
+from cutline.data.text_vectorization import mark
+from cutline.records import Example
+from cutline.text import Tokenizer
+
+WINDOW = 50
+"""Batches that are sorted by length together: large enough for little padding, small enough to stay random."""
+
+
+@dataclass(frozen=True)
+class CaptionTable:
+    """The captions of a split, one row each, pointing at the row of their image in the store.
+
+    Attributes:
+        rows: int64 (N,), rows in the feature store.
+        texts: N strings ``"<start> a dog <end>"``, tokenised and joined by spaces.
+        lengths: int32 (N,), tokens in each, markers included.
+    """
+
+    rows: NDArray[np.int64]
+    texts: Sequence[str]
+    lengths: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        """Count captions."""
+        return len(self.texts)
+
+
+def caption_table(
+    examples: Iterable[Example], store: FeatureStore, tokenizer: Tokenizer, max_length: int
+) -> CaptionTable:
+    """Tokenise every caption of the examples whose features are in the store.
+
+    Args:
+        examples: Identified examples (with digests).
+        store: Holds their features.
+        tokenizer: Cuts the captions.
+        max_length: Most caption tokens kept, markers not counted.
+    """
+    known = [example for example in examples if example.digest in store]
+    image_rows = store.rows([example.digest for example in known])
+    rows: list[int] = []
+    texts: list[str] = []
+    lengths: list[int] = []
+    for row, example in zip(image_rows.tolist(), known, strict=True):
+        for caption in example.captions:
+            text = mark(caption, tokenizer, max_length)
+            rows.append(row)
+            texts.append(text)
+            lengths.append(text.count(" ") + 1)
+    return CaptionTable(np.asarray(rows, np.int64), texts, np.asarray(lengths, np.int32))
+
+
+def plan_batches(
+    lengths: NDArray[np.int32], batch_size: int, seed: int | None, epoch: int = 0
+) -> list[NDArray[np.int64]]:
+    """Choose which captions go together.
+
+    Args:
+        lengths: int32 (N,), tokens per caption.
+        batch_size: Captions per batch; the last batch may be smaller.
+        seed: Seed of the shuffle; None keeps the order of lengths, for evaluation.
+        epoch: Each epoch shuffles anew.
+
+    Returns:
+        ceil(N / batch_size) index arrays that hold every caption once.
+
+    Example:
+        >>> plan_batches(np.array([3, 9, 3, 9], np.int32), 2, seed=None)
+        [array([0, 2]), array([1, 3])]
+    """
+    if seed is None:
+        order = np.argsort(lengths, kind="stable")
+        return [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
+    shuffle = np.random.default_rng((seed, epoch))
+    order = shuffle.permutation(len(lengths))
+    batches: list[NDArray[np.int64]] = []
+    for at in range(0, len(order), batch_size * WINDOW):
+        window = order[at : at + batch_size * WINDOW]
+        window = window[np.argsort(lengths[window], kind="stable")]
+        batches += [window[start : start + batch_size] for start in range(0, len(window), batch_size)]
+    return [batches[index] for index in shuffle.permutation(len(batches))]
+
+
+def teacher_forcing_batches(
+    table: CaptionTable,
+    store: FeatureStore,
+    layer: keras.layers.TextVectorization,
+    plan: Sequence[NDArray[np.int64]],
+) -> tf.data.Dataset:
+    """Build the batches of a plan, a few ahead of the model and never more.
+
+    Args:
+        table: Captions of one split.
+        store: Features of their images.
+        layer: Turns caption strings into token ids.
+        plan: From :func:`plan_batches`.
+
+    Returns:
+        Elements ``((features, inputs), targets, weights)``: features float32 (B, *feature shape); inputs and
+        targets int32 (B, T), the targets one token ahead; weights float32 (B, T), 0 on padding.
+    """
+    texts = tf.constant(list(table.texts))
+    lengths = tf.constant(table.lengths)
+
+    def indices() -> Iterator[NDArray[np.int64]]:
+        yield from plan
+
+    def read(chosen: NDArray[np.int64]) -> NDArray[np.float32]:
+        # Each image is read once even when several of its captions meet in one batch.
+        unique, where = np.unique(table.rows[chosen], return_inverse=True)
+        return store.read(unique).astype(np.float32)[where]
+
+    def build(chosen: tf.Tensor) -> tuple[Any, Any, Any]:
+        features = tf.numpy_function(read, [chosen], tf.float32, stateful=False)
+        features.set_shape((None, *store.shape))
+        longest = tf.reduce_max(tf.gather(lengths, chosen))
+        token_ids = tf.cast(layer(tf.gather(texts, chosen))[:, :longest], tf.int32)
+        inputs, targets = token_ids[:, :-1], token_ids[:, 1:]
+        return (features, inputs), targets, tf.cast(targets != 0, tf.float32)
+
+    dataset = tf.data.Dataset.from_generator(indices, output_signature=tf.TensorSpec((None,), tf.int64))
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(plan)))
+    return dataset.map(build, num_parallel_calls=2, deterministic=True).prefetch(2)

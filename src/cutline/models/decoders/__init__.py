@@ -1,0 +1,17 @@
+"""Decoders: LSTMs that turn features and the tokens so far into scores for the next token.
+
+A decoder is a Keras model with three entry points that share every weight:
+
+- ``decoder((features, token_ids))`` → logits (B, T, V): teacher forcing, all steps at once;
+- ``decoder.start(features)`` → state: everything that is computed once per image;
+- ``decoder.step(token_ids, state)`` → logits (B, V) and the next state: captioning.
+
+Each is one file named after it; importing this package loads Keras.
+"""
+
+from __future__ import annotations
+
+from cutline.models.decoders import merge, show_tell
+from cutline.models.decoders.base import DECODERS, Decoder, build_decoder
+
+__all__ = ["DECODERS", "Decoder", "build_decoder", "merge", "show_tell"]

@@ -1,0 +1,127 @@
+"""What every decoder offers, and the registry that builds one by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from cutline.config import DecoderOptions
+from cutline.registry import Registry
+
+Tensor = Any
+State = list[Tensor]
+
+
+class Decoder(keras.Model):
+    """Base of the decoders; see the package docstring for the three entry points.
+
+    Subclasses name their output layer ``predict_token``.
+
+    Args:
+        options: Widths and dropout.
+        vocabulary_size: V.
+        feature_shape: (D,) for pooled features, (R, D) for a grid.
+        seed: Seed of the initial weights and of dropout; each layer draws its own from it.
+    """
+
+    def __init__(
+        self, options: DecoderOptions, vocabulary_size: int, feature_shape: tuple[int, ...], seed: int
+    ) -> None:
+        """Keep the options; subclasses make their layers."""
+        super().__init__(name=options.name)
+        self.options = options
+        self.vocabulary_size = vocabulary_size
+        self.feature_shape = feature_shape
+        self._seeds = iter(range(seed * 1000, seed * 1000 + 1000))
+
+    def next_seed(self) -> int:
+        """Return a seed that no other layer of this decoder has."""
+        return next(self._seeds)
+
+    def dense(self, units: int, name: str, activation: str | None = None) -> keras.layers.Dense:
+        """Return a seeded dense layer."""
+        return keras.layers.Dense(
+            units,
+            activation=activation,
+            kernel_initializer=keras.initializers.GlorotUniform(seed=self.next_seed()),
+            name=name,
+        )
+
+    def dropout(self, rate: float, name: str) -> keras.layers.Dropout:
+        """Return a seeded dropout layer."""
+        return keras.layers.Dropout(rate, seed=self.next_seed(), name=name)
+
+    def embedding(self) -> keras.layers.Embedding:
+        """Return the seeded token embedding (V, E)."""
+        return keras.layers.Embedding(
+            self.vocabulary_size,
+            self.options.embedding_units,
+            embeddings_initializer=keras.initializers.RandomUniform(-0.1, 0.1, seed=self.next_seed()),
+            name="embedding",
+        )
+
+    def lstm(self) -> keras.layers.LSTM:
+        """Return the seeded LSTM; its ``cell`` is what a step calls, so both share their weights."""
+        return keras.layers.LSTM(
+            self.options.lstm_units,
+            return_sequences=True,
+            kernel_initializer=keras.initializers.GlorotUniform(seed=self.next_seed()),
+            recurrent_initializer=keras.initializers.Orthogonal(seed=self.next_seed()),
+            name="lstm",
+        )
+
+    def expect_frequencies(self, counts: Sequence[int]) -> None:
+        """Start from the token frequencies of the train split instead of from equal chances.
+
+        The output bias becomes the log-frequency of each token (add-one smoothed), so that the first epoch is
+        not spent on learning which words are common.
+
+        Args:
+            counts: Occurrences of each of the V tokens as a target.
+        """
+        smoothed = np.asarray(counts, np.float64) + 1.0
+        self.predict_token.bias.assign(np.log(smoothed / smoothed.sum()).astype(np.float32))
+
+    def start(self, features: Tensor) -> State:
+        """Compute the state before the first token.
+
+        Args:
+            features: float32 (B, *feature_shape).
+
+        Returns:
+            Tensors whose first axis is B.
+        """
+        raise NotImplementedError
+
+    def step(self, token_ids: Tensor, state: State) -> tuple[Tensor, State]:
+        """Read one token per row and score the next.
+
+        Args:
+            token_ids: int32 (B,), the tokens just emitted, the start marker at first.
+            state: As returned by :meth:`start` or the last step.
+
+        Returns:
+            Logits float32 (B, V) and the next state.
+        """
+        raise NotImplementedError
+
+
+DECODERS: Registry[Callable[..., Decoder]] = Registry("decoder")
+
+
+def build_decoder(
+    options: DecoderOptions, vocabulary_size: int, feature_shape: tuple[int, ...], seed: int = 0
+) -> Decoder:
+    """Build the decoder named in the options, with its weights initialised from the seed.
+
+    Raises:
+        UnknownNameError: No decoder has that name.
+        ConfigError: The decoder cannot use features of that shape.
+    """
+    decoder = DECODERS.get(options.name)(options, vocabulary_size, feature_shape, seed)
+    features = keras.ops.zeros((1, *feature_shape))
+    decoder((features, keras.ops.zeros((1, 2), dtype="int32")))
+    return decoder

@@ -1,0 +1,34 @@
+"""Presets: named options to start from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from cutline.registry import require_known
+
+PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
+    # The seed's recipe: 2048-d features when --encoder names such an encoder, 5 epochs, greedy decoding.
+    "show_tell": {
+        "decoder": {"name": "show_tell", "embedding_units": 256, "lstm_units": 512},
+        "training": {"epochs": 5},
+        "decoding": {"beam_size": 1},
+    },
+    # The design of the classic notebooks.
+    "merge": {
+        "decoder": {"name": "merge", "embedding_units": 256, "lstm_units": 256},
+        "training": {"epochs": 5},
+        "decoding": {"beam_size": 1},
+    },
+}
+
+
+def preset_values(name: str) -> Mapping[str, Any]:
+    """Return the options of a preset; UnknownNameError when there is none of that name.
+
+    Example:
+        >>> preset_values("show_tell")["training"]
+        {'epochs': 5}
+    """
+    require_known("preset", name, PRESETS)
+    return PRESETS[name]

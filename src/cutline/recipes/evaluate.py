@@ -1,0 +1,189 @@
+"""Caption a split with a trained model, score the captions, save everything, show it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from cutline.captioner import Captioner
+from cutline.config import DataOptions, DecodingOptions, TextOptions, TrainingOptions, validate
+from cutline.data.batches import caption_table, plan_batches, teacher_forcing_batches
+from cutline.data.feature_store import FeatureStore
+from cutline.data.splits import load_splits, require_split
+from cutline.data.text_vectorization import vectorization_layer
+from cutline.errors import DataError, RunError
+from cutline.evaluation import caption_examples, make_scorer, most_common_caption, references_of, texts_of
+from cutline.metrics import unique_share
+from cutline.models.sessions import KerasSession
+from cutline.progress import Progress, Silent
+from cutline.recipes import run_folder as layout
+from cutline.recipes.extract import extract_features, feature_reader
+from cutline.recipes.prepare import load_dataset, split_dataset
+from cutline.recipes.report import write_evaluation_report
+from cutline.recipes.results import EVALUATION, save_evaluation
+from cutline.records import SPLITS, Dataset, EvaluationResult, Example
+from cutline.runtime import Bundle
+from cutline.training.trainer import Trainer
+
+
+def evaluate(
+    model: str | Path,
+    data: Dataset | str | Path,
+    *,
+    images: str | Path | None = None,
+    split: str = "test",
+    out: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    progress: Progress = Silent(),  # noqa: B008 (holds no state)
+) -> EvaluationResult:
+    """Caption one split of a data set and score the captions against their references.
+
+    Splits of the data set itself are honoured; without any, the model's run says which images it was
+    trained on, so that a test image is never one it has seen.
+
+    Args:
+        model: A run folder or a bundle.
+        data: A data set, or the file or folder to read one from.
+        images: Folder of the images.
+        split: ``"train"``, ``"val"``, ``"test"``, or ``"all"`` for every image.
+        out: Folder for ``evaluation.json``, ``captions.json`` and ``report.html``; ``evaluation-SPLIT`` in the
+            run when None.
+        overrides: ``{"data.KEY": value}`` and ``{"decoding.KEY": value}``, over what the model has.
+        progress: Told about every stage.
+
+    Returns:
+        Scores of the generated captions, start and end markers stripped from both sides, and of the most
+        common training caption on the same images.
+
+    Raises:
+        BundleError: The model cannot be loaded.
+        DataError: The data set cannot be used; SplitError when the split is empty.
+        RunError: ``out`` is a folder that holds something else.
+    """
+    if split not in (*SPLITS, "all"):
+        raise DataError(f"--split {split!r}: allowed are {', '.join(SPLITS)} and all")
+    folder = _output_folder(Path(model), split, Path(out) if out is not None else None)
+    captioner = Captioner.load(model)
+    groups = _groups(captioner.bundle, overrides or {})
+    dataset = load_dataset(data, images, groups.data, progress)
+    dataset = _with_splits(dataset, Path(model), groups.data, split)
+    session = cast("KerasSession", captioner.session)
+    chosen = Dataset(_chosen(dataset, split), dataset.source, dataset.format, dataset.problems)
+    store, chosen = extract_features(session.encoder, chosen, progress)
+    with store:
+        result = _evaluate(captioner, chosen, store, groups, split, progress, train=dataset.of_split("train"))
+    save_evaluation(folder, result, numeric_ids=dataset.format in ("coco", "karpathy"))
+    write_evaluation_report(folder, result, model=Path(model))
+    return result
+
+
+@dataclass(frozen=True)
+class _Groups:
+    """The option groups that matter here, as the model was trained with, plus overrides."""
+
+    data: DataOptions
+    text: TextOptions
+    decoding: DecodingOptions
+
+
+def _groups(bundle: Bundle, overrides: Mapping[str, Any]) -> _Groups:
+    values: dict[str, dict[str, Any]] = {
+        # Where the training captions came from says nothing about this table.
+        "data": {
+            key: value
+            for key, value in bundle.details.get("data_options", {}).items()
+            if key not in ("format", "image_column", "caption_column")
+        },
+        "text": dict(bundle.details.get("text_options", {})),
+        "decoding": bundle.decoding.model_dump(),
+    }
+    for key, value in overrides.items():
+        group, _, name = key.partition(".")
+        if value is not None:
+            values.setdefault(group, {})[name] = value
+    return _Groups(
+        validate(DataOptions, values["data"]),
+        validate(TextOptions, values["text"]),
+        validate(DecodingOptions, values["decoding"]),
+    )
+
+
+def _output_folder(model: Path, split: str, out: Path | None) -> Path:
+    if out is None:
+        is_run = (model / layout.CONFIG).exists()
+        return (model if is_run else Path()) / f"evaluation-{split}"
+    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / EVALUATION).exists())):
+        raise RunError(f"{out}: exists and is not an evaluation; choose another folder with --out")
+    return out
+
+
+def _with_splits(dataset: Dataset, model: Path, options: DataOptions, split: str) -> Dataset:
+    saved = model / layout.SPLIT
+    known = load_splits(saved) if saved.exists() else None
+    return split_dataset(dataset, options, () if split == "all" else (split,), known)
+
+
+def _chosen(dataset: Dataset, split: str) -> tuple[Example, ...]:
+    return dataset.examples if split == "all" else require_split(dataset, split)
+
+
+def _evaluate(
+    captioner: Captioner,
+    dataset: Dataset,
+    store: FeatureStore,
+    groups: _Groups,
+    split: str,
+    progress: Progress,
+    *,
+    train: tuple[Example, ...],
+) -> EvaluationResult:
+    examples, vocabulary = dataset.examples, captioner.vocabulary
+    if not examples:
+        raise DataError(f"{dataset.source}: none of the images of split {split!r} can be read")
+    hypotheses = caption_examples(
+        captioner.session, feature_reader(store), examples, vocabulary, groups.decoding, progress
+    )
+    texts = texts_of(hypotheses)
+    scorer = make_scorer(examples, vocabulary.tokenizer)
+    baseline = captioner.bundle.details.get("most_common_caption") or most_common_caption(
+        train or examples, vocabulary.tokenizer
+    )
+    loss, accuracy = _teacher_forced(captioner, dataset, store, groups)
+    return EvaluationResult(
+        split=split,
+        scores=scorer.score(texts),
+        baseline=scorer.score(dict.fromkeys(texts, baseline)),
+        baseline_caption=baseline,
+        loss=loss,
+        word_accuracy=accuracy,
+        unique_captions=unique_share(list(texts.values())),
+        captions=texts,
+        references=references_of(examples),
+        images={example.image_id: example.image for example in examples},
+        model=captioner.bundle.folder,
+        data_fingerprint=dataset.fingerprint(),
+        decoding=_describe(groups.decoding),
+        problems=dataset.problems,
+    )
+
+
+def _teacher_forced(
+    captioner: Captioner, dataset: Dataset, store: FeatureStore, groups: _Groups
+) -> tuple[float, float]:
+    """Return loss (nats per token) and word accuracy with the reference token as the next input."""
+    length = groups.text.max_length
+    table = caption_table(dataset.examples, store, captioner.vocabulary.tokenizer, length)
+    layer = vectorization_layer(captioner.vocabulary, length)
+    options = TrainingOptions()
+    plan = plan_batches(table.lengths, options.batch_size, seed=None)
+    decoder = cast("KerasSession", captioner.session).decoder
+    return Trainer(decoder, options, 1).measure(teacher_forcing_batches(table, store, layer, plan))
+
+
+def _describe(options: DecodingOptions) -> str:
+    if options.beam_size == 1:
+        return f"greedy, at most {options.max_length} tokens"
+    penalty = f"length penalty {options.length_penalty:g}"
+    return f"beam search, beam size {options.beam_size}, {penalty}, at most {options.max_length} tokens"

@@ -1,0 +1,82 @@
+"""Encoding the images of a data set once, into a feature store that all runs share."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from cutline.data.features import FeatureStore, extract
+from cutline.errors import FeatureStoreError
+from cutline.models.encoders import Encoder
+from cutline.progress import Progress
+from cutline.records import Dataset, Problem
+
+
+def cache_folder() -> Path:
+    """Return where features are kept: ``$CUTLINE_CACHE``, else ``cutline`` in the user's cache folder."""
+    own = os.environ.get("CUTLINE_CACHE")
+    if own:
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cutline"
+
+
+def store_folder(encoder: Encoder) -> Path:
+    """Return the folder of an encoder's features; encoders that differ in anything never share one."""
+    fingerprint = json.dumps(encoder.fingerprint(), sort_keys=True)
+    key = hashlib.sha256(fingerprint.encode()).hexdigest()[:12]
+    return cache_folder() / "features" / f"{Path(encoder.name).stem}-{encoder.features}-{key}"
+
+
+def extract_features(
+    encoder: Encoder, dataset: Dataset, progress: Progress
+) -> tuple[FeatureStore, Dataset]:
+    """Encode the images that are not in the store yet.
+
+    Args:
+        encoder: Computes the features.
+        dataset: Identified examples.
+        progress: Told about every image.
+
+    Returns:
+        The store, open for reading, and the data set without the images that could not be decoded, each of
+        which is a Problem of the data set.
+
+    Raises:
+        FeatureStoreError: The store is damaged, or the disk is full.
+    """
+    folder = store_folder(encoder)
+    arguments = (folder, encoder.fingerprint(), encoder.feature_shape)
+    digests = [example.digest for example in dataset.examples]
+    problems: list[Problem] = []
+    if _missing(folder, arguments, digests):
+        progress.note(f"features are kept in {folder}")
+        with FeatureStore.open(*arguments, mode="a") as store:
+            problems = extract(
+                dataset.examples, store, encoder.encode, encoder.input_size, encoder.batch_size, progress
+            )
+    store = FeatureStore.open(*arguments, mode="r")
+    readable = tuple(example for example in dataset.examples if example.digest in store)
+    return store, replace(dataset, examples=readable, problems=(*dataset.problems, *problems))
+
+
+def feature_reader(store: FeatureStore) -> Callable[[Sequence[str]], NDArray[Any]]:
+    """Return the function from digests of N images to their features (N, ...)."""
+    return lambda digests: store.read(store.rows(digests))
+
+
+def _missing(folder: Path, arguments: tuple[Any, ...], digests: Sequence[str]) -> bool:
+    """Look without taking the writer's lock, so that runs over known images can start side by side."""
+    if not folder.exists():
+        return True
+    try:
+        with FeatureStore.open(*arguments, mode="r") as store:
+            return bool(store.missing(digests))
+    except FeatureStoreError:
+        return True

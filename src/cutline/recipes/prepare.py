@@ -1,0 +1,89 @@
+"""From what people have to what training needs: records with digests and splits, and a vocabulary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from cutline.config import DataOptions, TextOptions
+from cutline.data.identity import identify
+from cutline.data.readers import read_dataset
+from cutline.data.splits import assign_splits, require_split
+from cutline.data.text_vectorization import adapt_vocabulary
+from cutline.errors import DataError
+from cutline.progress import Progress
+from cutline.records import Dataset, Problem
+from cutline.text import Tokenizer, Vocabulary, choose_level
+
+
+def load_dataset(
+    data: Dataset | str | Path, images: str | Path | None, options: DataOptions, progress: Progress
+) -> Dataset:
+    """Read a data set, unless it is one already, and find out which file is which image.
+
+    Raises:
+        DataError: Nothing usable, or more than half of the images cannot be read, which means a wrong folder
+            rather than a few bad files.
+    """
+    dataset = data if isinstance(data, Dataset) else read_dataset(data, images, options=options)
+    if all(example.digest for example in dataset.examples):
+        return dataset
+    identified = identify(dataset, progress)
+    lost = [p for p in identified.problems[len(dataset.problems) :] if p.kind != "same image twice"]
+    if len(lost) * 2 > len(dataset):
+        raise DataError(
+            f"{dataset.source}: {len(lost):,} of {len(dataset):,} image files cannot be read, the first: "
+            f"{lost[0].message}; name the folder of the images with --images DIR"
+        )
+    return identified
+
+
+def split_dataset(
+    dataset: Dataset,
+    options: DataOptions,
+    needed: Sequence[str],
+    known: Mapping[str, str] | None = None,
+) -> Dataset:
+    """Give every example a split.
+
+    Args:
+        dataset: Identified examples.
+        options: Fractions and seed.
+        needed: Splits that must not be empty.
+        known: image_id → split of an earlier run. Images that it does not know were never trained on, so
+            they are test images. Splits in the data set itself come first.
+    """
+    if known is not None and not any(example.split for example in dataset.examples):
+        examples = tuple(replace(e, split=known.get(e.image_id, "test")) for e in dataset.examples)
+        dataset = replace(dataset, examples=examples)
+        for split in needed:
+            require_split(dataset, split)
+        return dataset
+    return assign_splits(dataset, options, needed)
+
+
+def make_vocabulary(dataset: Dataset, options: TextOptions) -> Vocabulary:
+    """Build the vocabulary from the captions of the train split, and from nothing else.
+
+    Raises:
+        DataError: No token is frequent enough.
+    """
+    captions = [caption for example in dataset.of_split("train") for caption in example.captions]
+    level = choose_level(captions) if options.level == "auto" else options.level
+    tokenizer = Tokenizer(level=level, lowercase=options.lowercase)
+    return adapt_vocabulary(captions, tokenizer, options.min_count, options.max_size)
+
+
+def long_captions(dataset: Dataset, vocabulary: Vocabulary, max_length: int) -> list[Problem]:
+    """List the captions that will be cut because they are longer than the maximum."""
+    return [
+        Problem(
+            "long caption",
+            example.image_id,
+            f"{count} tokens, cut to {max_length}; raise text.max_length to keep them all",
+        )
+        for example in dataset.examples
+        for caption in example.captions
+        if (count := len(vocabulary.tokenizer.tokenise(caption))) > max_length
+    ]

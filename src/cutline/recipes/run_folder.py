@@ -1,0 +1,147 @@
+"""What a run folder holds, and the rules for making, resuming and never overwriting one."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import platform
+import re
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final
+
+from cutline import __version__
+from cutline.config import RunConfig, differences, read_toml, to_toml, validate
+from cutline.data.splits import save_splits
+from cutline.errors import RunError
+from cutline.files import replacing, write_json, write_text
+from cutline.records import Dataset, Problem
+from cutline.text import Vocabulary
+
+CONFIG: Final = "config.toml"
+DATA: Final = "data.json"
+SPLIT: Final = "split.csv"
+PROBLEMS: Final = "problems.csv"
+HISTORY: Final = "history.csv"
+CHECKPOINT: Final = "checkpoint.npz"
+BUNDLE: Final = "bundle"
+ENCODER: Final = "encoder.npz"
+_PACKAGES: Final = ("keras", "tensorflow-cpu", "tensorflow", "numpy", "pillow")
+
+
+def choose_folder(run: str | Path | None, data: Dataset | str | Path, preset: str) -> Path:
+    """Return the folder of a new run: the one asked for, else the next free ``runs/DATA-PRESET[-N]``."""
+    if run is not None:
+        return Path(run)
+    source = data.source if isinstance(data, Dataset) else str(data)
+    stem = re.sub(r"[^\w.-]+", "-", Path(source).resolve().stem) or "data"
+    base = Path("runs") / f"{stem}-{preset}"
+    folder, number = base, 1
+    while folder.exists():
+        number += 1
+        folder = base.with_name(f"{base.name}-{number}")
+    return folder
+
+
+def choose_resumed(run: str | Path | None) -> Path:
+    """Return the folder to resume; RunError when none was named."""
+    if run is None:
+        raise RunError("--resume needs to know which run: name its folder with --run DIR")
+    return Path(run)
+
+
+def require_free(folder: Path) -> None:
+    """Raise RunError when the folder exists and is not empty: a run never overwrites anything."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise RunError(
+            f"{folder}: the run folder exists already; choose another --run, or go on with --resume"
+        )
+
+
+def require_run(folder: Path) -> RunConfig:
+    """Return the configuration of the run in ``folder``; raise RunError when there is no run."""
+    if not (folder / CONFIG).exists():
+        raise RunError(f"{folder}: no run to resume here (no {CONFIG}); leave --resume out to start one")
+    return validate(RunConfig, read_toml(folder / CONFIG))
+
+
+def require_same(folder: Path, before: RunConfig, after: RunConfig) -> None:
+    """Raise RunError when resuming would change the configuration of a run."""
+    changed = differences(before, after)
+    if changed:
+        raise RunError(
+            f"{folder}: --resume cannot change the run: {'; '.join(changed)}; "
+            "resume without these options, or start a new run (stored features are reused)"
+        )
+
+
+def require_same_data(folder: Path, dataset: Dataset) -> None:
+    """Raise RunError when the data set is not the one the run was started with."""
+    try:
+        saved = json.loads((folder / DATA).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(f"{folder / DATA}: cannot be read ({error}); start a new run") from None
+    if saved.get("fingerprint") != dataset.fingerprint():
+        raise RunError(
+            f"{folder}: --resume with other data: the run has {saved.get('images'):,} images and "
+            f"{saved.get('captions'):,} captions (fingerprint {saved.get('fingerprint')}), now there are "
+            f"{len(dataset):,} and {dataset.count_captions():,} ({dataset.fingerprint()}); start a new run"
+        )
+
+
+def write_run(folder: Path, config: RunConfig, dataset: Dataset, vocabulary: Vocabulary) -> None:
+    """Write what defines a run: configuration, versions, data, split, vocabulary, problems."""
+    write_json(folder / "environment.json", environment())
+    write_json(folder / DATA, data_facts(dataset))
+    save_splits(dataset, folder / SPLIT)
+    vocabulary.save(folder / "vocabulary.json")
+    write_problems(folder / PROBLEMS, dataset.problems)
+    # Last, because a folder with a configuration is a run.
+    write_text(folder / CONFIG, to_toml(config))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a binary file atomically."""
+    with replacing(path, "wb") as stream:
+        stream.write(content)
+
+
+def write_problems(path: Path, problems: Sequence[Problem]) -> None:
+    """Write one CSV row per problem."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("kind", "where", "message"))
+    writer.writerows((problem.kind, problem.where, problem.message) for problem in problems)
+    write_text(path, text.getvalue())
+
+
+def environment() -> dict[str, Any]:
+    """Return the versions that a run depends on."""
+    packages = {}
+    for name in _PACKAGES:
+        try:
+            packages[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return {
+        "cutline": __version__,
+        "python": platform.python_version(),
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "packages": packages,
+    }
+
+
+def data_facts(dataset: Dataset) -> dict[str, Any]:
+    """Return counts and fingerprint of a data set, without its place on this machine."""
+    splits = {split: len(dataset.of_split(split)) for split in ("train", "val", "test")}
+    return {
+        "source": Path(dataset.source).name,
+        "format": dataset.format,
+        "images": len(dataset),
+        "captions": dataset.count_captions(),
+        "images_per_split": splits,
+        "fingerprint": dataset.fingerprint(),
+    }

@@ -1,0 +1,198 @@
+"""The bundle: one folder that captions, with nothing else needed but cutline.
+
+    manifest.json     format version, encoder, decoder, decoding defaults, scores, sizes and SHA-256 of files
+    vocabulary.json   tokenisation rules and tokens
+    encoder.npz       encoder weights
+    decoder.npz       decoder weights
+
+The network is rebuilt from cutline's own code; nothing that is read from a bundle is executed. The one
+exception is an encoder that a user brought as a ``.keras`` file, which Keras loads in its safe mode.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from numpy.typing import NDArray
+
+from cutline.config import DecoderOptions, DecodingOptions, validate
+from cutline.errors import BundleError, ConfigError
+from cutline.files import recover_folder, replacing_folder, write_json
+from cutline.runtime.arrays import load_arrays, save_arrays
+from cutline.text import Vocabulary
+
+FORMAT_VERSION: Final = 1
+MANIFEST: Final = "manifest.json"
+VOCABULARY: Final = "vocabulary.json"
+ENCODER: Final = "encoder.npz"
+DECODER: Final = "decoder.npz"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Everything that captions, in memory.
+
+    Attributes:
+        encoder_spec: JSON-able description from which the encoder is rebuilt.
+        encoder_arrays: Its weights by name.
+        decoder: Name and widths of the decoder.
+        decoder_arrays: Its weights by name.
+        feature_shape: (D,) pooled or (R, D) grid.
+        vocabulary: Tokens and tokenisation rules.
+        decoding: Defaults for captioning.
+        details: Scores, fingerprints, package versions: shown to people, not needed to caption.
+        folder: Where it was loaded from, ``""`` before it is saved.
+    """
+
+    encoder_spec: Mapping[str, Any]
+    encoder_arrays: Mapping[str, NDArray[Any]]
+    decoder: DecoderOptions
+    decoder_arrays: Mapping[str, NDArray[Any]]
+    feature_shape: tuple[int, ...]
+    vocabulary: Vocabulary
+    decoding: DecodingOptions
+    details: Mapping[str, Any] = field(default_factory=dict)
+    folder: str = ""
+
+    @property
+    def vocabulary_size(self) -> int:
+        """V, markers included."""
+        return len(self.vocabulary)
+
+
+def save_bundle(bundle: Bundle, folder: Path, encoder_file: Path | None = None) -> None:
+    """Write a bundle atomically, replacing the one that is there.
+
+    Args:
+        bundle: What to write.
+        folder: The bundle's folder.
+        encoder_file: A file written by :func:`save_encoder` with the same weights: it is linked instead of
+            written again, since the encoder stays the same while the decoder is trained.
+    """
+    with replacing_folder(folder) as target:
+        if encoder_file is None:
+            save_arrays(target / ENCODER, bundle.encoder_arrays)
+        else:
+            _link_or_copy(encoder_file, target / ENCODER)
+        save_arrays(target / DECODER, bundle.decoder_arrays)
+        bundle.vocabulary.save(target / VOCABULARY)
+        manifest = {
+            "format": "cutline bundle",
+            "format_version": FORMAT_VERSION,
+            "encoder": dict(bundle.encoder_spec),
+            "decoder": bundle.decoder.model_dump(),
+            "feature_shape": list(bundle.feature_shape),
+            "decoding": bundle.decoding.model_dump(),
+            **bundle.details,
+            "files": {
+                path.name: {"bytes": path.stat().st_size, "sha256": _sha256(path)}
+                for path in sorted(target.iterdir())
+            },
+        }
+        write_json(target / MANIFEST, manifest)
+
+
+def save_encoder(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write encoder weights once, to be linked into every bundle of a run."""
+    save_arrays(path, arrays)
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Read a bundle after checking every file against the manifest.
+
+    Raises:
+        BundleError: The folder is no bundle; a file is missing, damaged, or not named in the manifest; the
+            format version is not known.
+    """
+    recover_folder(folder)
+    manifest = _read_manifest(folder)
+    _check_files(folder, manifest)
+    known = {"format", "format_version", "encoder", "decoder", "feature_shape", "decoding", "files"}
+    try:
+        return Bundle(
+            encoder_spec=manifest["encoder"],
+            encoder_arrays=load_arrays(folder / ENCODER),
+            decoder=validate(DecoderOptions, manifest["decoder"]),
+            decoder_arrays=load_arrays(folder / DECODER),
+            feature_shape=tuple(manifest["feature_shape"]),
+            vocabulary=Vocabulary.load(folder / VOCABULARY),
+            decoding=validate(DecodingOptions, manifest["decoding"]),
+            details={key: value for key, value in manifest.items() if key not in known},
+            folder=str(folder),
+        )
+    except KeyError as error:
+        raise BundleError(f"{folder / MANIFEST}: has no {error}; copy the bundle again") from None
+    except ConfigError as error:
+        raise BundleError(f"{folder / MANIFEST}: {error}") from None
+
+
+def find_bundle(model: Path) -> Path:
+    """Return the bundle folder of a MODEL: a bundle itself, or a run folder that holds one.
+
+    Raises:
+        BundleError: There is no such folder, or no bundle in it.
+    """
+    for folder in (model, model / "bundle"):
+        recover_folder(folder)
+        if (folder / MANIFEST).exists():
+            return folder
+    if not model.exists():
+        raise BundleError(f"{model}: no such model; expected a run folder or a bundle")
+    if (model / "config.toml").exists():
+        raise BundleError(f"{model}: this run has no bundle yet: no epoch was finished; train it with --resume")
+    raise BundleError(f"{model}: neither a run folder nor a bundle (no {MANIFEST}); pass the folder of --run")
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    path = folder / MANIFEST
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BundleError(f"{folder}: not a bundle: {MANIFEST} is missing") from None
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{path}: cannot be read ({error}); copy the bundle again") from None
+    if not isinstance(manifest, dict) or manifest.get("format") != "cutline bundle":
+        raise BundleError(f"{path}: not the manifest of a cutline bundle")
+    version = manifest.get("format_version")
+    if version != FORMAT_VERSION:
+        raise BundleError(
+            f"{path}: bundle format version {version!r}, this cutline reads {FORMAT_VERSION}; "
+            f"use the cutline that wrote it ({manifest.get('cutline', 'unknown version')})"
+        )
+    return manifest
+
+
+def _check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
+    listed = manifest.get("files")
+    if not isinstance(listed, dict) or not {ENCODER, DECODER, VOCABULARY} <= set(listed):
+        raise BundleError(f"{folder / MANIFEST}: does not list the bundle's files; copy the bundle again")
+    for name, facts in listed.items():
+        path = folder / name
+        if Path(name).name != name:
+            raise BundleError(f"{folder / MANIFEST}: refused the file name {name!r}: it leaves the bundle")
+        if not path.is_file():
+            raise BundleError(f"{folder}: the bundle is incomplete: {name} is missing; copy the bundle again")
+        if path.stat().st_size != facts.get("bytes") or _sha256(path) != facts.get("sha256"):
+            raise BundleError(f"{path}: damaged: it differs from the manifest; copy the bundle again")
+    extra = sorted({path.name for path in folder.iterdir()} - set(listed) - {MANIFEST})
+    if extra:
+        raise BundleError(f"{folder}: {extra[0]} does not belong to the bundle; remove it")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)

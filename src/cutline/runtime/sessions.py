@@ -1,0 +1,60 @@
+"""Sessions compute: images → features, and features → captions step by step.
+
+A session is a step model (see :mod:`cutline.decoding`) that also encodes images. Sessions live with their
+framework; they are found by name and imported when one is opened, so that this room stays light.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, Final, Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cutline.errors import MissingDependencyError
+from cutline.registry import require_known
+from cutline.runtime.bundle import Bundle
+
+SESSIONS: Final = {"keras": ("cutline.models.sessions", "KerasSession", "tensorflow")}
+"""Name → module, class and the package it needs."""
+
+
+class Session(Protocol):
+    """What a captioner needs of a model."""
+
+    input_size: tuple[int, int]
+    """Height and width of the images it encodes."""
+
+    def encode(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Images (B, H, W, 3), 0..255, to features (B, *feature shape)."""
+        ...
+
+    def start(self, features: NDArray[Any]) -> Any:
+        """Features (B, ...) to the state before the first token."""
+        ...
+
+    def step(self, token_ids: NDArray[np.int32], state: Any) -> tuple[NDArray[np.float32], Any]:
+        """Token ids (B,) and state to log-probabilities (B, V) of the next token and the next state."""
+        ...
+
+    def reorder(self, state: Any, rows: NDArray[np.int64]) -> Any:
+        """State whose row i is row ``rows[i]`` of the old one."""
+        ...
+
+
+def open_session(bundle: Bundle, runtime: str = "keras") -> Session:
+    """Build the session of a bundle.
+
+    Raises:
+        UnknownNameError: No runtime has that name.
+        MissingDependencyError: The runtime's package is not installed.
+    """
+    require_known("runtime", runtime, SESSIONS)
+    module, name, package = SESSIONS[runtime]
+    if find_spec(package) is None:
+        raise MissingDependencyError(
+            f"captioning with the {runtime} runtime needs {package}; install it: pip install 'cutline[train]'"
+        )
+    return cast("Session", getattr(import_module(module), name)(bundle))

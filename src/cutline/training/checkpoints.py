@@ -1,0 +1,61 @@
+"""A checkpoint holds what it takes to go on as if nothing had happened.
+
+One ``.npz`` file without pickles, written under a temporary name and moved into place: Keras itself writes
+weights in place, and a kill in the middle would leave neither the old nor the new ones.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cutline.errors import RunError
+from cutline.files import replacing
+from cutline.records import EpochRecord
+
+_DETAILS = "details"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A run after its last whole epoch.
+
+    Attributes:
+        history: One record per finished epoch.
+        best_epoch: 1-based epoch with the best val CIDEr-D so far; 0 before the first.
+        state: Arrays of weights, seeds and optimizer.
+    """
+
+    history: tuple[EpochRecord, ...]
+    best_epoch: int
+    state: Mapping[str, NDArray[Any]]
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint atomically."""
+    details = json.dumps(
+        {"history": [asdict(record) for record in checkpoint.history], "best_epoch": checkpoint.best_epoch}
+    )
+    with replacing(path, "wb") as stream:
+        np.savez(stream, **{_DETAILS: np.array(details)}, **checkpoint.state)
+
+
+def load_checkpoint(path: Path) -> Checkpoint | None:
+    """Read a checkpoint; None when there is none; RunError when it is damaged."""
+    if not path.exists():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            details = json.loads(str(arrays[_DETAILS]))
+            state = {key: arrays[key] for key in arrays.files if key != _DETAILS}
+        history = tuple(EpochRecord(**record) for record in details["history"])
+        return Checkpoint(history, int(details["best_epoch"]), state)
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise RunError(f"{path}: the checkpoint is damaged ({error}); start a new run") from None

@@ -1,0 +1,37 @@
+"""``history.csv``: one row per epoch, readable by people and spreadsheets."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+
+from cutline.errors import RunError
+from cutline.files import write_text
+from cutline.records import EpochRecord
+
+_COLUMNS = [field.name for field in fields(EpochRecord)]
+
+
+def save_history(path: Path, history: Sequence[EpochRecord]) -> None:
+    """Write all epochs atomically."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for record in history:
+        writer.writerow([getattr(record, name) for name in _COLUMNS])
+    write_text(path, text.getvalue())
+
+
+def load_history(path: Path) -> tuple[EpochRecord, ...]:
+    """Read the epochs back; RunError when the file is missing or not a history."""
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            return tuple(
+                EpochRecord(**{name: int(row[name]) if name == "epoch" else float(row[name]) for name in _COLUMNS})
+                for row in csv.DictReader(stream)
+            )
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{path}: not a training history ({error})") from None

@@ -1,0 +1,112 @@
+"""One decoder, its optimizer, and how both are trained, measured, saved and restored."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from cutline.config import TrainingOptions
+from cutline.errors import RunError
+from cutline.models.decoders import Decoder
+from cutline.progress import Stage
+from cutline.training.objectives import cross_entropy, token_metrics
+from cutline.training.schedules import Schedule
+
+Batches = Any
+"""A ``tf.data.Dataset`` of ``((features, inputs), targets, weights)``."""
+
+
+class Trainer:
+    """Trains a decoder by teacher forcing with AdamW.
+
+    Args:
+        decoder: Built, its weights initialised.
+        options: Rate, decay, clipping, schedule.
+        total_steps: Steps of the whole run; the schedule ends there.
+    """
+
+    def __init__(self, decoder: Decoder, options: TrainingOptions, total_steps: int) -> None:
+        """Compile the training step."""
+        self.decoder = decoder
+        self.options = options
+        self.schedule = Schedule(options, total_steps)
+        optimizer = keras.optimizers.AdamW(
+            self.schedule, weight_decay=options.weight_decay, global_clipnorm=options.clip_norm
+        )
+        # Decaying biases and normalisation scales only fights their purpose.
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        optimizer.build(decoder.trainable_variables)
+        # Compiling with XLA was slower here: each caption length is a shape of its own to compile.
+        decoder.compile(
+            optimizer=optimizer, loss=cross_entropy(), weighted_metrics=token_metrics(), jit_compile=False
+        )
+
+    def train_epoch(self, batches: Batches, epoch: int, stage: Stage) -> tuple[float, float]:
+        """Take one step per batch.
+
+        Args:
+            batches: One epoch.
+            epoch: 1-based, for messages.
+            stage: Advanced once per batch with the running loss and accuracy.
+
+        Returns:
+            Mean loss (nats per token) and word accuracy (0..1) over the epoch's non-padding tokens.
+
+        Raises:
+            RunError: The loss is no longer a number.
+        """
+        history = self.decoder.fit(batches, epochs=1, verbose=0, callbacks=[_Report(stage)])
+        loss = float(history.history["loss_per_token"][-1])
+        if not math.isfinite(loss):
+            raise RunError(
+                f"the training loss became {loss} in epoch {epoch}; "
+                f"lower training.learning_rate (now {self.options.learning_rate}) and train again"
+            )
+        return loss, float(history.history["word_accuracy"][-1])
+
+    def measure(self, batches: Batches) -> tuple[float, float]:
+        """Return teacher-forced loss (nats per token) and word accuracy (0..1) without training."""
+        values = self.decoder.evaluate(batches, verbose=0, return_dict=True)
+        return float(values["loss_per_token"]), float(values["word_accuracy"])
+
+    def learning_rate(self) -> float:
+        """Return the rate of the next step."""
+        return float(self.schedule(self.decoder.optimizer.iterations))  # type: ignore[arg-type]
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return copies of everything that changes while training: weights, random seeds, optimizer."""
+        return {key: np.array(variable.value) for key, variable in self._variables().items()}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go back to a state returned by :meth:`state`; raise RunError when it is of another model."""
+        variables = self._variables()
+        if set(variables) != set(state):
+            odd = sorted(set(variables) ^ set(state))[0]
+            raise RunError(f"the checkpoint is of another model (differs at {odd}); start a new run")
+        for key, variable in variables.items():
+            variable.assign(state[key])
+
+    def _variables(self) -> dict[str, keras.Variable]:
+        # Paths repeat between layers of one kind in some Keras versions, positions never do.
+        model = {f"model/{index:03d}": value for index, value in enumerate(self.decoder.variables)}
+        optimizer = enumerate(self.decoder.optimizer.variables)
+        return model | {f"optimizer/{index:03d}": value for index, value in optimizer}
+
+
+class _Report(keras.callbacks.Callback):
+    """Passes Keras' running means on to a stage."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__()
+        self._stage = stage
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:  # noqa: ARG002
+        values = logs or {}
+        self._stage.advance(
+            1, loss=values.get("loss_per_token", math.nan), accuracy=values.get("word_accuracy", math.nan)
+        )
