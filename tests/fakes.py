@@ -78,3 +78,15 @@ def made_up_captions(images: int, seed: int = 0) -> tuple[dict[str, str], dict[s
             tokens = [*tokens, "zebra", *tokens[:2], "zebra"]
         hypotheses[image_id] = " ".join(tokens)
     return hypotheses, references
+
+
+CAPTIONS_IN_MANY_SCRIPTS = {
+    "dog.jpg": (
+        "A dog, a \"good\" one; it runs | 'fast'",
+        "Two lines:\na dog\nin the snow",
+        "كلبٌ أسودُ، يلعب؟",
+    ),
+    "कुत्ता.png": ("काला कुत्ता और चित्तीदार कुत्ता लड़ रहे हैं।",),
+    "bus 3.jpeg": ("รถบัสสีแดง 3 คัน", "一辆红色的巴士，停在路边。", "a bus 🚌👩🏽‍🚀🇫🇷", "un café"),
+}
+"""Image name → captions with what readers get wrong: scripts, quotes, delimiters, line ends, emoji."""

@@ -1,0 +1,85 @@
+"""Reading what people have: one module per annotation format, detected or named.
+
+Formats: ``table`` (CSV, TSV, pipes, semicolons), ``parquet``, ``jsonl``, ``json`` (a list of images with
+captions), ``flickr`` (``token.txt``), ``coco``, ``karpathy``, ``imagefolder`` and ``sidecars``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cutline.config import DataOptions
+from cutline.data.readers import (  # noqa: F401 (readers register themselves)
+    coco,
+    flickr,
+    imagefolder,
+    json_list,
+    jsonl,
+    karpathy,
+    parquet,
+    sidecars,
+    table,
+)
+from cutline.data.readers.detect import detect, file_for
+from cutline.data.readers.gather import Gatherer
+from cutline.data.readers.locate import Locator
+from cutline.data.readers.rows import READERS, Source
+from cutline.errors import DataError
+from cutline.records import Dataset
+
+__all__ = ["format_names", "read_dataset"]
+
+
+def format_names() -> list[str]:
+    """Return the formats that can be named, sorted."""
+    return READERS.names()
+
+
+def read_dataset(
+    source: str | Path,
+    images: str | Path | None = None,
+    *,
+    options: DataOptions | None = None,
+    format: str | None = None,
+    image_column: str | None = None,
+    caption_column: str | None = None,
+) -> Dataset:
+    """Read images and captions from a file or folder in any known format.
+
+    One Example per image comes back, captions NFC-normalised and in the order of the source. Exact
+    duplicates, empty captions, captions of only punctuation and images left without a caption are dropped,
+    each with a Problem. Image files are looked for but not opened.
+
+    Args:
+        source: An annotation file, or a folder that holds one.
+        images: Folder of the images; by default that of the annotations and the usual folders in it
+            (``images``, ``Images``, ``photos``, …).
+        options: Options of the data room; the three below win over it.
+        format: Name of the format; detected when None.
+        image_column: Column with the image's file name; known by its usual names when None.
+        caption_column: Likewise for the caption.
+
+    Raises:
+        DataError: The source or the images folder is missing, damaged, or holds nothing usable.
+        SplitError: An image is in two splits.
+        UnknownNameError: The format is unknown.
+        MissingDependencyError: Parquet without pyarrow.
+    """
+    options = options or DataOptions()
+    path = Path(source)
+    if not path.exists():
+        raise DataError(f"{path}: no such file or folder; give a table with images and captions")
+    if images is not None and not Path(images).is_dir():
+        raise DataError(f"{images}: no such images folder; give an existing one with --images DIR")
+    name = format or options.format
+    if name is None:
+        name, path = detect(path)
+    reader = READERS.get(name)
+    given = Source(
+        file_for(name, path),
+        Path(images) if images is not None else None,
+        image_column or options.image_column,
+        caption_column or options.caption_column,
+    )
+    locator = Locator(given.folder, given.images)
+    return Gatherer(str(source), locator.find).gather(reader(given), name)

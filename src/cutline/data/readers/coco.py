@@ -1,0 +1,85 @@
+"""COCO captions: images with ids in one list, captions with image ids in another."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from cutline.data.readers.rows import READERS, Row, Rows, Source
+from cutline.data.readers.text_file import read_json
+from cutline.errors import DataError
+from cutline.records import Problem
+
+_SPLIT_IN_NAME: Final = re.compile(r"captions_(train|val|test)", re.IGNORECASE)
+
+
+def coco_files(folder: Path) -> list[Path]:
+    """List the caption files in a folder or in its ``annotations``."""
+    return sorted(folder.glob("captions_*.json")) or sorted(folder.glob("annotations/captions_*.json"))
+
+
+@READERS.register("coco")
+def read_coco(source: Source) -> Rows:
+    """Read one COCO captions file, or a folder of them.
+
+    In a folder, ``captions_train2017.json`` and ``captions_val2017.json`` are the train and the val split; in
+    a single file images are undecided unless they have a ``split`` of their own.
+
+    Raises:
+        DataError: The file is not JSON or has another layout.
+    """
+    if not source.path.is_dir():
+        yield from _read_file(source.path, None)
+        return
+    files = coco_files(source.path)
+    if not files:
+        raise DataError(f"{source.path}: no captions_*.json here or in annotations/; name the file")
+    for path in files:
+        match = _SPLIT_IN_NAME.match(path.name) if len(files) > 1 else None
+        yield from _read_file(path, match[1] if match else None)
+
+
+def _read_file(path: Path, split: str | None) -> Rows:
+    value = read_json(path)
+    if not is_coco(value):
+        raise DataError(
+            f"{path}: not COCO captions; expected an object with the lists 'images' and 'annotations'"
+        )
+    images: dict[Any, Mapping[str, Any]] = {
+        _key(image): image for image in value["images"] if isinstance(image, dict) and image.get("file_name")
+    }
+    described = set()
+    for number, annotation in enumerate(value["annotations"], 1):
+        place = f"{path.name} annotation"
+        image = images.get(_key(annotation, "image_id")) if isinstance(annotation, dict) else None
+        if image is None or not isinstance(annotation.get("caption"), str):
+            yield Problem("broken row", f"{place} {number}", _what_is_wrong(annotation, image))
+            continue
+        described.add(_key(annotation, "image_id"))
+        yield Row(str(image["file_name"]), annotation["caption"], place, number, image.get("split") or split)
+    for key, image in images.items():
+        if key not in described:
+            message = f"{image['file_name']} has no caption; left out"
+            yield Problem("image without caption", f"{path.name} image {key}", message)
+
+
+def is_coco(value: Any) -> bool:
+    """Tell whether parsed JSON has the layout of COCO captions."""
+    return isinstance(value, dict) and all(
+        isinstance(value.get(key), list) for key in ("images", "annotations")
+    )
+
+
+def _key(item: Mapping[str, Any], name: str = "id") -> str:
+    # Some exporters write ids as numbers in one list and as strings in the other.
+    return str(item.get(name))
+
+
+def _what_is_wrong(annotation: Any, image: Mapping[str, Any] | None) -> str:
+    if not isinstance(annotation, dict):
+        return f"an object was expected, found {type(annotation).__name__}; left out"
+    if image is None:
+        return f"image_id {annotation.get('image_id')!r} is in no entry of 'images'; left out"
+    return f"'caption' must be a text, found {annotation.get('caption')!r}; left out"

@@ -1,0 +1,121 @@
+"""Which format a file or folder has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from cutline.data.images import IMAGE_SUFFIXES
+from cutline.data.readers.coco import coco_files, is_coco
+from cutline.data.readers.flickr import TOKEN_LINE
+from cutline.data.readers.imagefolder import metadata_files
+from cutline.data.readers.karpathy import is_karpathy
+from cutline.data.readers.sidecars import find_sidecar, image_names
+from cutline.data.readers.text_file import first_line, read_json
+from cutline.errors import DataError
+
+_TABLES: Final = ("*.csv", "*.tsv")
+_PATTERNS: Final[dict[str, tuple[str, ...]]] = {
+    "karpathy": ("dataset_*.json", "dataset.json"),
+    "flickr": ("*token.txt", "*.token"),
+    "table": (*_TABLES, "captions.txt"),
+    "csv": (*_TABLES, "*.txt"),
+    "tsv": (*_TABLES, "*.txt"),
+    "parquet": ("*.parquet",),
+    "jsonl": ("*.jsonl", "*.ndjson"),
+    "json": ("*.json",),
+}
+"""Format of a single file → names that it has inside a folder."""
+
+_PREFERRED: Final = ("captions", "results", "metadata")
+_SPREADSHEETS: Final = (".xlsx", ".xls", ".ods", ".numbers")
+
+
+def detect(path: Path) -> tuple[str, Path]:
+    """Return the format of a source and the file to read (the folder itself for folder formats).
+
+    Raises:
+        DataError: The format cannot be told, or a folder holds several tables.
+    """
+    return _detect_folder(path) if path.is_dir() else (_detect_file(path), path)
+
+
+def file_for(name: str, path: Path) -> Path:
+    """Return the file to read in a forced format; a folder is searched for one with a fitting name."""
+    if name not in _PATTERNS or not path.is_dir():
+        return path
+    found = _matching(path, _PATTERNS[name])
+    if not found:
+        raise DataError(
+            f"{path}: holds no file for format {name!r} ({', '.join(_PATTERNS[name])}); name the file"
+        )
+    return _only(path, found)
+
+
+def _detect_file(path: Path) -> str:
+    suffix = path.suffix.lower()
+    if suffix in _SPREADSHEETS:
+        raise DataError(f"{path}: a spreadsheet; save it as CSV and give that")
+    if suffix in IMAGE_SUFFIXES:
+        raise DataError(f"{path}: an image; give a table with image names and captions, or a folder")
+    if suffix == ".parquet":
+        return "parquet"
+    if suffix in (".jsonl", ".ndjson"):
+        return "jsonl"
+    if suffix == ".json":
+        return _detect_json(path)
+    return "flickr" if TOKEN_LINE.fullmatch(first_line(path)) else "table"
+
+
+def _detect_json(path: Path) -> str:
+    start = first_line(path).strip()
+    if not start:
+        raise DataError(f"{path}: the file is empty; give at least one image with a caption")
+    try:
+        value = read_json(path)
+    except DataError:
+        # One object per line is JSON Lines, whatever the file is called.
+        if start.startswith("{") and start.endswith("}"):
+            return "jsonl"
+        raise
+    if is_karpathy(value):
+        return "karpathy"
+    return "coco" if is_coco(value) else "json"
+
+
+def _detect_folder(folder: Path) -> tuple[str, Path]:
+    if metadata_files(folder):
+        return "imagefolder", folder
+    if coco_files(folder):
+        return "coco", folder
+    for names in ("karpathy", "flickr"):
+        found = _matching(folder, _PATTERNS[names])
+        if found:
+            return names, _only(folder, found)
+    tables = _matching(folder, (*_PATTERNS["table"], *_PATTERNS["parquet"], *_PATTERNS["jsonl"]))
+    if tables:
+        return detect(_only(folder, tables))
+    if any(find_sidecar(folder, image) for image in image_names(folder)):
+        return "sidecars", folder
+    lists = _matching(folder, _PATTERNS["json"])
+    if lists:
+        return detect(_only(folder, lists))
+    raise DataError(
+        f"{folder}: no captions found; looked for a table (.csv, .tsv, .parquet, .jsonl), metadata.csv, "
+        "captions_*.json, dataset_*.json, *token.txt, .json, and .txt files beside images; name the file"
+    )
+
+
+def _matching(folder: Path, patterns: tuple[str, ...]) -> list[Path]:
+    # Flickr8k comes with a lemmatised copy of its captions that nobody trains on.
+    found = {path for pattern in patterns for path in folder.glob(pattern) if path.is_file()}
+    return sorted(path for path in found if not path.name.startswith(".") and ".lemma." not in path.name)
+
+
+def _only(folder: Path, found: list[Path]) -> Path:
+    preferred = [path for path in found if path.stem in _PREFERRED]
+    for choice in (found, preferred):
+        if len(choice) == 1:
+            return choice[0]
+    names = ", ".join(path.name for path in found[:5]) + (" …" if len(found) > 5 else "")
+    raise DataError(f"{folder}: holds several tables ({names}); name the one to read")

@@ -1,0 +1,150 @@
+"""Rows → Dataset: cleaning, judging and grouping by image, in one place for all formats."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from cutline.data.readers.rows import Row, Rows
+from cutline.data.splits import overlap_error, parse_split
+from cutline.errors import DataError
+from cutline.records import Dataset, Example, Problem
+from cutline.text import Tokenizer
+
+_JUDGE = Tokenizer("character")
+
+
+@dataclass(slots=True)
+class _Image:
+    name: str
+    where: str
+    captions: dict[str, None] = field(default_factory=dict)
+    split: str | None = None
+    split_where: str = ""
+    conflict: str = ""
+
+
+def clean_caption(caption: str) -> str:
+    """Return a caption in NFC without white space around it; halves of surrogate pairs become ``?``.
+
+    Example:
+        >>> clean_caption(" cafe\\u0301\\n") == "caf\\u00e9"
+        True
+    """
+    caption = unicodedata.normalize("NFC", caption).strip().strip("\ufeff")
+    return caption if caption.isascii() else caption.encode(errors="replace").decode()
+
+
+def says_something(caption: str) -> bool:
+    """Tell whether a caption holds a letter, a digit or a symbol such as an emoji.
+
+    Example:
+        >>> says_something("... !"), says_something("3"), says_something("\\U0001f436")
+        (False, True, True)
+    """
+    return any(map(str.isalnum, caption)) or bool(_JUDGE.tokenise(caption))
+
+
+class Gatherer:
+    """Collects rows into one Example per image and keeps a Problem for everything it leaves out."""
+
+    def __init__(self, source: str, find: Callable[[str], str]) -> None:
+        """Name the source for messages and give the function from image name to absolute path."""
+        self._source = source
+        self._find = find
+        self._images: dict[str, _Image] = {}
+        self._problems: list[Problem] = []
+        self._rows = 0
+
+    def gather(self, rows: Rows, name: str) -> Dataset:
+        """Consume all rows and return the data set.
+
+        Args:
+            rows: What a reader yields.
+            name: The reader's name, kept as the data set's format.
+
+        Raises:
+            SplitError: An image is in two splits.
+            DataError: A split name is unknown, an image_id stands for two images, or nothing is usable.
+        """
+        for row in rows:
+            self._rows += 1
+            if isinstance(row, Problem):
+                self._problems.append(row)
+            else:
+                self._add(row)
+        self._refuse_overlap()
+        examples = tuple(self._examples())
+        if not examples:
+            raise self._nothing_usable()
+        return Dataset(examples, self._source, name, tuple(self._problems))
+
+    def _add(self, row: Row) -> None:
+        try:
+            row.image.encode()
+        except UnicodeEncodeError:
+            self._leave_out("unreadable name", row.where, f"image name {row.image!r} is not valid Unicode")
+            return
+        key = row.image_id or row.image
+        image = self._images.get(key)
+        if image is None:
+            image = self._images[key] = _Image(row.image, row.where)
+        if image.name != row.image:
+            raise DataError(
+                f"{row.where}: image_id {key!r} stands for {row.image!r} here and for {image.name!r} in "
+                f"{image.where}; give each image its own id"
+            )
+        self._note_split(image, row)
+        caption = clean_caption(row.caption)
+        if not caption:
+            self._leave_out("empty caption", row.where, f"{row.image} has no text here; row left out")
+        elif not says_something(caption):
+            self._leave_out("caption of only punctuation", row.where, f"found {caption!r}; row left out")
+        elif caption in image.captions:
+            self._leave_out(
+                "duplicate row", row.where, f"{row.image} has the caption {caption!r} already; kept once"
+            )
+        else:
+            image.captions[caption] = None
+
+    def _leave_out(self, kind: str, where: str, message: str) -> None:
+        self._problems.append(Problem(kind, where, message))
+
+    def _note_split(self, image: _Image, row: Row) -> None:
+        split = parse_split(row.split, row.where)
+        if split is None or split == image.split:
+            return
+        if image.split is None:
+            image.split, image.split_where = split, row.where
+        elif not image.conflict:
+            image.conflict = f"{image.name} ({image.split} in {image.split_where}, {split} in {row.where})"
+
+    def _refuse_overlap(self) -> None:
+        offenders = [image.conflict for image in self._images.values() if image.conflict]
+        if offenders:
+            raise overlap_error(offenders, self._source)
+
+    def _examples(self) -> list[Example]:
+        examples = []
+        for key, image in self._images.items():
+            if image.captions:
+                path = self._find(image.name)
+                examples.append(Example(key, path, tuple(image.captions), image.split))
+            else:
+                self._leave_out(
+                    "image without caption", image.where, f"{key} has no usable caption; left out"
+                )
+        return examples
+
+    def _nothing_usable(self) -> DataError:
+        if not self._rows:
+            return DataError(f"{self._source}: no rows; give at least one image with a caption")
+        kinds = Counter(problem.kind for problem in self._problems)
+        found = ", ".join(f"{kind} {count:,}" for kind, count in kinds.most_common())
+        first = self._problems[0]
+        return DataError(
+            f"{self._source}: no usable caption in {self._rows:,} rows ({found}); "
+            f"first: {first.where}: {first.message}"
+        )
