@@ -112,6 +112,7 @@ def test_half_a_surrogate_pair_neither_crashes_nor_survives(tmp_path: Path) -> N
     ("name", "content", "message"),
     [
         ("a.json", '[{"image": "a.jpg",\n "caption" 3}]', "not valid JSON at line 2 column 12"),
+        ("a.json", '{"a.jpg": "a dog"', "not valid JSON at line 1 column 18"),
         ("a.json", "", "the file is empty"),
         ("a.json", "[]", "the list is empty; give at least one image with a caption"),
         (

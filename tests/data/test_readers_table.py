@@ -310,6 +310,20 @@ def test_a_damaged_parquet_table_is_refused(tmp_path: Path) -> None:
         read_dataset(write(tmp_path, b"PAR1 not really", "captions.parquet"))
 
 
+def test_a_parquet_table_with_broken_text_is_refused(tmp_path: Path) -> None:
+    arrow = pytest.importorskip("pyarrow", reason="needs the parquet extra")
+    broken = arrow.array([b"caf\xe9"], arrow.binary()).view(arrow.string())
+    with pytest.raises(DataError, match=r"cannot be read as Parquet \('utf-8' codec can't decode byte 0xe9"):
+        read_dataset(parquet_of(tmp_path, {"image": ["a.jpg"], "caption": broken}))
+
+
+def test_long_lists_of_columns_are_cut(tmp_path: Path) -> None:
+    path = write(tmp_path, ",".join(f"column{number}" * 9 for number in range(50)) + "\n")
+    with pytest.raises(DataError, match=r"no image column; .*, …; usual names") as caught:
+        read_dataset(path)
+    assert len(str(caught.value)) < 1300
+
+
 def test_parquet_without_pyarrow_gives_the_install_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -91,7 +91,7 @@ def require_columns(names: Sequence[str], source: Source) -> Columns:
     columns = find_columns(names, source)
     if columns is not None:
         return columns
-    there = ", ".join(repr(name) for name in names)
+    there = ", ".join(repr(name[:40]) for name in names[:20]) + (", …" if len(names) > 20 else "")
     for option, wanted in (("image", source.image_column), ("caption", source.caption_column)):
         if wanted and _chosen(names, wanted) is None:
             raise DataError(

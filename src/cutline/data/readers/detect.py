@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Final
 
@@ -75,12 +76,19 @@ def _detect_json(path: Path) -> str:
         value = read_json(path)
     except DataError:
         # One object per line is JSON Lines, whatever the file is called.
-        if start.startswith("{") and start.endswith("}"):
+        if _is_object(start):
             return "jsonl"
         raise
     if is_karpathy(value):
         return "karpathy"
     return "coco" if is_coco(value) else "json"
+
+
+def _is_object(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _detect_folder(folder: Path) -> tuple[str, Path]:

@@ -41,8 +41,8 @@ def read_parquet(source: Source) -> Rows:
                     number += 1
                     _refuse_images(cells[columns.image], source)
                     yield from rows_of(cells, columns, place, number, source.prefix)
-    except (arrow.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
+    except (arrow.ArrowException, OSError, ValueError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise DataError(f"{source.path}: cannot be read as Parquet ({reason}); restore the file") from None
     if not number:
         raise DataError(f"{source.path}: the table has no rows; add one row per caption")
