@@ -1,0 +1,80 @@
+"""The frame around every command: common options, a screen to write on, errors turned into exit codes."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import logging
+import os
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from cutline.cli.failures import guarded
+from cutline.cli.screen import Flags, Screen
+
+_PANEL = "What is shown"
+
+Debug = Annotated[
+    bool,
+    typer.Option("--debug", metavar="", help="Show tracebacks and library logs.", rich_help_panel=_PANEL),
+]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", metavar="", help="Show no progress and no notes.", rich_help_panel=_PANEL)
+]
+Json = Annotated[
+    bool, typer.Option("--json", metavar="", help="Print results as JSON.", rich_help_panel=_PANEL)
+]
+
+
+def door(shares_terminal: bool = False) -> Callable[[Callable[..., int]], Callable[..., None]]:
+    """Return a decorator that makes a command of a function.
+
+    The function takes a :class:`Screen` first and returns an exit code. The command has the function's other
+    parameters as its arguments, and --debug, --quiet and --json after them.
+
+    Args:
+        shares_terminal: The command prints results while it works.
+    """
+
+    def frame(function: Callable[..., int]) -> Callable[..., None]:
+        @functools.wraps(function)
+        def command(context: typer.Context, **arguments: Any) -> None:
+            asked = Flags(arguments.pop("debug"), arguments.pop("quiet"), arguments.pop("as_json"))
+            flags = asked.or_else(context.obj or Flags())
+            _quieten_libraries(flags)
+
+            def run() -> int:
+                return function(Screen(flags, shares_terminal=shares_terminal), **arguments)
+
+            raise typer.Exit(guarded(run, flags.debug))
+
+        _show_parameters(command, function)
+        return command
+
+    return frame
+
+
+def _show_parameters(command: Callable[..., None], function: Callable[..., int]) -> None:
+    """Give the command the signature from which the options are made."""
+    own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    added = [
+        inspect.Parameter(name, keyword, default=False, annotation=annotation)
+        for name, annotation in (("debug", Debug), ("quiet", Quiet), ("as_json", Json))
+    ]
+    context = inspect.Parameter("context", keyword, annotation=typer.Context)
+    parameters = [context, *(parameter.replace(kind=keyword) for parameter in own), *added]
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+
+
+def _quieten_libraries(flags: Flags) -> None:
+    # TensorFlow reads both when it is imported, which happens later, inside the command.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if flags.debug else "3")
+    os.environ.setdefault("GRPC_VERBOSITY", "INFO" if flags.debug else "ERROR")
+    if flags.debug:
+        return
+    for name in ("matplotlib", "tensorflow", "absl", "h5py"):
+        logging.getLogger(name).setLevel(logging.ERROR)

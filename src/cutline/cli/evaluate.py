@@ -1,0 +1,91 @@
+"""``cutline evaluate``: caption a split and score the captions."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cutline.cli.door import door
+from cutline.cli.failures import DONE, SOME_FAILED
+from cutline.cli.options import CaptionColumn, Data, Format, ImageColumn, Images, Model, reading_overrides
+from cutline.cli.screen import Screen, failed_items
+from cutline.records import EvaluationResult
+
+Split = Annotated[str, typer.Option(metavar="NAME", help="Split to evaluate on: train, val, test or all.")]
+Out = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Folder for the results; evaluation-SPLIT in the run by default."),
+]
+_IN_FILES_ONLY = ("captions", "references", "images")
+
+
+@door()
+def evaluate(
+    screen: Screen,
+    model: Model,
+    data: Data,
+    images: Images = None,
+    split: Split = "test",
+    out: Out = None,
+    format: Format = None,
+    image_column: ImageColumn = None,
+    caption_column: CaptionColumn = None,
+) -> int:
+    """Caption one split of a data set and score the captions.
+
+    Writes evaluation.json, captions.json (for COCO's tools) and report.html.
+    """
+    from cutline.recipes.evaluate import evaluate as run_evaluation
+    from cutline.recipes.report import evaluation_folder
+
+    folder = out if out is not None else evaluation_folder(model, split)
+    result = run_evaluation(
+        model,
+        data,
+        images=images,
+        split=split,
+        out=out,
+        overrides=reading_overrides(format, image_column, caption_column),
+        progress=screen.progress,
+    )
+    failed = failed_items(result.problems)
+    screen.list_problems(failed, str(folder / "evaluation.json"))
+    screen.lines(_table(result))
+    screen.lines(f"report: {folder / 'report.html'}")
+    # The captions of thousands of images are in the files; a terminal or a script gets the figures.
+    figures = {
+        field.name: getattr(result, field.name)
+        for field in fields(result)
+        if field.name not in _IN_FILES_ONLY
+    }
+    screen.document({**figures, "report": folder / "report.html"})
+    return SOME_FAILED if failed else DONE
+
+
+def _table(result: EvaluationResult) -> str:
+    """Set the scores beside those of the most common caption.
+
+    Names of scores come first, so that the two columns of figures stand below each other.
+    """
+    model, baseline = result.scores, result.baseline
+    rows = [
+        ("BLEU-1", model.bleu_1, baseline.bleu_1),
+        ("BLEU-2", model.bleu_2, baseline.bleu_2),
+        ("BLEU-3", model.bleu_3, baseline.bleu_3),
+        ("BLEU-4", model.bleu_4, baseline.bleu_4),
+        ("ROUGE-L", model.rouge_l, baseline.rouge_l),
+        ("CIDEr-D", model.cider_d, baseline.cider_d),
+    ]
+    lines = [
+        f"{model.images:,} {result.split} images, {model.references:,} references, "
+        f"tokenizer {model.tokenizer}, {result.decoding}; scores ×100",
+        f"{'':14}{'model':>8}{'most common caption':>22}",
+        *(f"{name:14}{score:8.1f}{other:22.1f}" for name, score, other in rows),
+        f"distinct captions {result.unique_captions:.0%}; most common caption: {result.baseline_caption}",
+        f"with the reference as input (teacher forcing): loss {result.loss:.3f} nats per token, "
+        f"word accuracy {result.word_accuracy:.1%}",
+    ]
+    return "\n".join(lines)

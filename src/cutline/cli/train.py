@@ -1,0 +1,102 @@
+"""``cutline train``: from a table of photos and captions to a run folder that captions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cutline.cli.door import door
+from cutline.cli.failures import DONE, INTERRUPTED, SOME_FAILED, tell_error
+from cutline.cli.options import CaptionColumn, Data, Format, ImageColumn, Images, reading_overrides
+from cutline.cli.screen import Screen, failed_items
+from cutline.records import Run
+
+RunFolder = Annotated[
+    Path | None,
+    typer.Option("--run", metavar="DIR", help="Folder of the run; a new one below runs/ by default."),
+]
+Preset = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Named options to start from; show_tell by default.")
+]
+Encoder = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="CNN that looks at the images; efficientnet_lite0 needs no network."),
+]
+EncoderWeights = Annotated[
+    str | None, typer.Option(metavar="imagenet|PATH", help="Weights of the encoder: by name or from a file.")
+]
+Epochs = Annotated[int | None, typer.Option(metavar="N", help="Passes over the captions at the most.")]
+Config = Annotated[Path | None, typer.Option(metavar="FILE.toml", help="File of options, over the preset.")]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="One option, e.g. training.seed=1; may be repeated."),
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", metavar="", help="Go on with the run in --run after its last whole epoch.")
+]
+
+
+@door()
+def train(
+    screen: Screen,
+    data: Data,
+    images: Images = None,
+    run: RunFolder = None,
+    preset: Preset = None,
+    encoder: Encoder = None,
+    encoder_weights: EncoderWeights = None,
+    epochs: Epochs = None,
+    config: Config = None,
+    assignments: Assignments = None,
+    resume: Resume = False,
+    format: Format = None,
+    image_column: ImageColumn = None,
+    caption_column: CaptionColumn = None,
+) -> int:
+    """Train a captioner on your own images and captions.
+
+    Ctrl-C leaves a usable run, which --resume goes on with.
+    """
+    from cutline.recipes.train import train as run_training
+
+    finished = run_training(
+        data,
+        preset,
+        run,
+        images=images,
+        config=config,
+        assignments=assignments or (),
+        overrides={
+            "encoder.name": encoder,
+            "encoder.weights": encoder_weights,
+            "training.epochs": epochs,
+            **reading_overrides(format, image_column, caption_column),
+        },
+        resume=resume,
+        progress=screen.progress,
+    )
+    return _show(screen, finished, data, images)
+
+
+def _show(screen: Screen, run: Run, data: str, images: Path | None) -> int:
+    screen.list_problems(failed_items(run.problems), f"{run.folder}/problems.csv")
+    screen.lines(_summary(run))
+    screen.document(run)
+    if run.interrupted:
+        where = f" --images {images}" if images else ""
+        tell_error(f"interrupted; go on with: cutline train {data}{where} --run {run.folder} --resume")
+        return INTERRUPTED
+    screen.progress.note(f"next: cutline caption PHOTO... --model {run.folder}")
+    return SOME_FAILED if failed_items(run.problems) else DONE
+
+
+def _summary(run: Run) -> str:
+    if not run.history or not run.best_epoch:
+        return f"{run.folder}: no epoch was finished"
+    best = run.history[run.best_epoch - 1]
+    return (
+        f"{run.folder}: best epoch {run.best_epoch} of {len(run.history)}, val CIDEr-D {best.cider_d:.1f}, "
+        f"BLEU-4 {best.bleu_4:.1f}, val loss {best.val_loss:.3f}"
+    )

@@ -1,0 +1,212 @@
+"""Caption images that are named on a command line, and write what was found."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+from cutline.captioner import Captioner
+from cutline.data.images import list_images
+from cutline.errors import ConfigError, MissingDependencyError
+from cutline.files import replacing
+from cutline.progress import Progress, Silent
+from cutline.records import CaptionedImage, Hypothesis
+
+_COLUMNS: Final = ("image", "rank", "caption", "log_probability", "tokens", "error")
+_ROWS_AT_ONCE: Final = 10_000
+
+
+def caption(
+    paths: Sequence[str],
+    model: str | Path,
+    *,
+    beam_size: int | None = None,
+    n_best: int = 1,
+    progress: Progress = Silent(),  # noqa: B008 (holds no state)
+) -> Iterator[CaptionedImage]:
+    """Caption images, a batch at a time.
+
+    Args:
+        paths: Image files, folders (searched recursively) and glob patterns.
+        model: A run folder or a bundle.
+        beam_size: Beams kept; the model's default when None.
+        n_best: Hypotheses per image.
+        progress: Told about every image.
+
+    Returns:
+        An iterator over one record per image, in order; an image that cannot be read has an error instead of
+        hypotheses. Paths and model are looked at before it is returned.
+
+    Raises:
+        DataError: A path stands for no image.
+        BundleError: The model cannot be loaded.
+        ConfigError: ``beam_size`` or ``n_best`` is out of range.
+    """
+    images = list_images(paths)
+    captioner = Captioner.load(model)
+    return _followed(captioner.caption_all(images, beam_size, n_best), len(images), progress)
+
+
+def _followed(records: Iterable[CaptionedImage], total: int, progress: Progress) -> Iterator[CaptionedImage]:
+    with progress.stage("captioning", total, "images") as stage:
+        for record in records:
+            stage.advance()
+            yield record
+
+
+def newest_run(folder: str | Path = "runs") -> Path | None:
+    """Return the run in ``folder`` whose bundle was written last, or None when there is none.
+
+    Example:
+        >>> newest_run("a-folder-that-is-not-there") is None
+        True
+    """
+    manifests = Path(folder).glob("*/bundle/manifest.json")
+    newest = max(manifests, key=lambda path: path.stat().st_mtime_ns, default=None)
+    return newest.parent.parent if newest is not None else None
+
+
+def as_json(record: CaptionedImage) -> dict[str, Any]:
+    """Return one line of JSONL: image, caption, log_probability and tokens, or image and error.
+
+    With more than one hypothesis the best is followed by ``hypotheses``, the list of all of them.
+
+    Example:
+        >>> as_json(CaptionedImage("a.jpg", error="a.jpg: the file is empty"))
+        {'image': 'a.jpg', 'error': 'a.jpg: the file is empty'}
+    """
+    image = _unicode(record.image)
+    if record.error is not None or not record.hypotheses:
+        return {"image": image, "error": _unicode(record.error or "no caption was found")}
+    found = [_facts(hypothesis) for hypothesis in record.hypotheses]
+    return {"image": image, **found[0], **({"hypotheses": found} if len(found) > 1 else {})}
+
+
+def check_output(output: Path) -> None:
+    """Raise ConfigError unless captions can be written to a file of this name."""
+    if output.suffix.lower() not in _WRITERS:
+        allowed = ", ".join(_WRITERS)
+        raise ConfigError(
+            f"--output {output}: unknown ending {output.suffix!r}; allowed: {allowed}, or - for stdout"
+        )
+    if output.is_dir():
+        raise ConfigError(f"--output {output}: is a folder; name a file")
+    if output.suffix.lower() == ".parquet":
+        _pyarrow()
+
+
+def write_captions(records: Iterable[CaptionedImage], output: Path) -> tuple[int, int]:
+    """Write captions as JSONL, CSV or Parquet, by the ending of the file's name.
+
+    JSONL has one line per image (see :func:`as_json`). CSV and Parquet have one row per hypothesis with the
+    columns image, rank (1 is best), caption, log_probability, tokens (in CSV parted by spaces) and error;
+    an image that could not be read has one row with its error. The file appears, and an existing one is
+    replaced, after the last record; memory does not grow with the number of images.
+
+    Args:
+        records: Consumed one by one.
+        output: File ending in ``.jsonl``, ``.csv`` or ``.parquet``.
+
+    Returns:
+        Number of images captioned and of images that failed.
+
+    Raises:
+        ConfigError: Another ending.
+        MissingDependencyError: Parquet without pyarrow.
+    """
+    check_output(output)
+    counted = _Counted(records)
+    _WRITERS[output.suffix.lower()](counted, output)
+    return counted.done, counted.failed
+
+
+class _Counted:
+    def __init__(self, records: Iterable[CaptionedImage]) -> None:
+        self._records = records
+        self.done = self.failed = 0
+
+    def __iter__(self) -> Iterator[CaptionedImage]:
+        for record in self._records:
+            if record.error is None:
+                self.done += 1
+            else:
+                self.failed += 1
+            yield record
+
+
+def _write_jsonl(records: Iterable[CaptionedImage], output: Path) -> None:
+    with replacing(output) as stream:
+        for record in records:
+            stream.write(json.dumps(as_json(record), ensure_ascii=False) + "\n")
+
+
+def _write_csv(records: Iterable[CaptionedImage], output: Path) -> None:
+    with replacing(output) as stream:
+        writer = csv.DictWriter(stream, _COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        for row in _rows(records):
+            tokens = row["tokens"]
+            writer.writerow({**row, "tokens": " ".join(tokens) if tokens is not None else None})
+
+
+def _write_parquet(records: Iterable[CaptionedImage], output: Path) -> None:
+    arrow = _pyarrow()
+    types = (
+        arrow.string(),
+        arrow.int32(),
+        arrow.string(),
+        arrow.float64(),
+        arrow.list_(arrow.string()),
+        arrow.string(),
+    )
+    schema = arrow.schema(list(zip(_COLUMNS, types, strict=True)))
+    rows = iter(_rows(records))
+    with replacing(output, "wb") as stream, arrow.parquet.ParquetWriter(stream, schema) as writer:
+        while batch := list(islice(rows, _ROWS_AT_ONCE)):
+            writer.write_table(arrow.Table.from_pylist(batch, schema=schema))
+
+
+_WRITERS: Final[dict[str, Callable[[Iterable[CaptionedImage], Path], None]]] = {
+    ".jsonl": _write_jsonl,
+    ".csv": _write_csv,
+    ".parquet": _write_parquet,
+}
+
+
+def _pyarrow() -> Any:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ModuleNotFoundError:
+        raise MissingDependencyError(
+            "writing Parquet needs pyarrow; install it with: pip install 'cutline[parquet]'"
+        ) from None
+    return pyarrow
+
+
+def _rows(records: Iterable[CaptionedImage]) -> Iterator[dict[str, Any]]:
+    nothing = dict.fromkeys(_COLUMNS)
+    for record in records:
+        line = as_json(record)
+        if "error" in line:
+            yield {**nothing, **line}
+            continue
+        for rank, hypothesis in enumerate(record.hypotheses, start=1):
+            yield {**nothing, "image": line["image"], "rank": rank, **_facts(hypothesis)}
+
+
+def _facts(hypothesis: Hypothesis) -> dict[str, Any]:
+    return {
+        "caption": hypothesis.text,
+        "log_probability": round(hypothesis.log_probability, 6),
+        "tokens": list(hypothesis.tokens),
+    }
+
+
+def _unicode(text: str) -> str:
+    """Write bytes of a file name that are not UTF-8 as escapes, since no output format can hold them."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
