@@ -14,18 +14,15 @@ import typer
 from cutline.cli.failures import guarded
 from cutline.cli.screen import Flags, Screen
 
-_PANEL = "What is shown"
 
-Debug = Annotated[
-    bool,
-    typer.Option("--debug", metavar="", help="Show tracebacks and library logs.", rich_help_panel=_PANEL),
-]
-Quiet = Annotated[
-    bool, typer.Option("--quiet", metavar="", help="Show no progress and no notes.", rich_help_panel=_PANEL)
-]
-Json = Annotated[
-    bool, typer.Option("--json", metavar="", help="Print results as JSON.", rich_help_panel=_PANEL)
-]
+def _flag(name: str, help: str) -> Any:
+    # Without a metavar the help says <bool> beside a flag that takes no value.
+    return typer.Option(name, metavar="", help=help, rich_help_panel="What is shown")
+
+
+Debug = Annotated[bool, _flag("--debug", "Show tracebacks and library logs.")]
+Quiet = Annotated[bool, _flag("--quiet", "Show no progress and no notes.")]
+Json = Annotated[bool, _flag("--json", "Print results as JSON.")]
 
 
 def door(shares_terminal: bool = False) -> Callable[[Callable[..., int]], Callable[..., None]]:
