@@ -44,7 +44,7 @@ class TextOptions(_Frozen):
 
     level: Literal["auto", "word", "character"] = Field("auto", description="unit of the vocabulary")
     lowercase: bool = Field(True, description="fold case")
-    min_count: int = Field(2, ge=1, description="drop tokens seen less often in the train split")
+    min_count: int = Field(3, ge=1, description="drop tokens seen less often in the train split")
     max_size: int = Field(20_000, ge=5, description="largest vocabulary, markers included")
     max_length: int = Field(40, ge=1, description="longest caption in tokens; longer ones are cut")
 

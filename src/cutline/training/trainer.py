@@ -60,7 +60,7 @@ class Trainer:
         Raises:
             RunError: The loss is no longer a number.
         """
-        history = self.decoder.fit(batches, epochs=1, verbose=0, callbacks=[_Report(stage)])
+        history = self.decoder.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=[_Report(stage)])
         loss = float(history.history["loss_per_token"][-1])
         if not math.isfinite(loss):
             raise RunError(
