@@ -8,6 +8,7 @@ cannot prepare pixels differently.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -70,9 +71,7 @@ class Encoder:
         self.feature_shape: tuple[int, ...] = tuple(self.model.output_shape[1:])
         self._own_network = own_network
         self._digest: str | None = None
-        # One trace for any number of images: the last batch is smaller than the others.
-        signature = [tf.TensorSpec((None, *self.input_size, 3), tf.uint8)]
-        self._run = tf.function(lambda images: self.model(images, training=False), input_signature=signature)
+        self._compiled: Any = None
 
     def encode(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Encode images.
@@ -92,13 +91,14 @@ class Encoder:
         rows = np.empty((len(images), *self.feature_shape), np.float32)
         for start in range(0, len(images), self.batch_size):
             batch = images[start : start + self.batch_size]
-            rows[start : start + len(batch)] = self._run(tf.constant(batch)).numpy()
+            rows[start : start + len(batch)] = self._compile()(tf.constant(batch)).numpy()
         return rows
 
     def fingerprint(self) -> dict[str, Any]:
         """Describe everything features depend on except the image, as plain JSON values."""
         if self._digest is None:
             self._digest = _hash_arrays(self.weights())
+        own_network = json.dumps(self._own_network, sort_keys=True).encode()
         return {
             "encoder": self.name,
             "input_size": list(self.input_size),
@@ -106,6 +106,7 @@ class Encoder:
             "preprocessing_version": PREPROCESSING_VERSION,
             "decode_version": DECODE_VERSION,
             "weights_sha256": self._digest,
+            "own_network_sha256": hashlib.sha256(own_network).hexdigest() if self._own_network else None,
         }
 
     def weights(self) -> dict[str, NDArray[Any]]:
@@ -138,6 +139,14 @@ class Encoder:
             "own_network": self._own_network,
         }
 
+    def _compile(self) -> Any:
+        """Return the network as one graph, traced once for any number of images."""
+        if self._compiled is None:
+            images = tf.TensorSpec((None, *self.input_size, 3), tf.uint8)
+            graph = tf.function(lambda batch: self.model(batch, training=False))
+            self._compiled = graph.get_concrete_function(images)
+        return self._compiled
+
     def _variables(self) -> dict[str, Any]:
         # Paths of Keras hold counters that differ from process to process; the order does not.
         return {f"{index:04d}/{variable.name}": variable for index, variable in enumerate(self.model.weights)}
@@ -161,9 +170,8 @@ def build_encoder(options: EncoderOptions, progress: Progress = _SILENT) -> Enco
     own_network = None
     if is_own_file(options.name):
         name = Path(options.name).name
-        network, own_network = own_encoder.load_network(Path(options.name))
-        if options.weights not in ("imagenet", "random"):
-            keras_applications.load_file(network, Path(options.weights), name)
+        weights = None if options.weights in ("imagenet", "random") else Path(options.weights)
+        network, own_network = own_encoder.load_network(Path(options.name), weights)
     else:
         name = options.name
         network = _build_named(find_spec(name), options.weights, progress)
@@ -181,6 +189,11 @@ def encoder_from_spec(spec: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]
         UnknownNameError: No such encoder.
         WeightsError: The weights do not fit, or the encoder prepares pixels in a way unknown here.
     """
+    absent = {"name", "features", "batch_size", "preprocessing_version", "own_network"} - spec.keys()
+    if absent or spec["features"] not in ("pooled", "grid"):
+        raise WeightsError(
+            f"encoder description: damaged: {min(absent, default='features')!r} is missing or wrong"
+        )
     name, version = spec["name"], spec["preprocessing_version"]
     if version != PREPROCESSING_VERSION:
         raise WeightsError(
@@ -228,14 +241,15 @@ def _randomise(network: Any) -> None:
     generator = np.random.default_rng(0)
     for variable in network.weights:
         if len(variable.shape) > 1:
-            fan_in = max(1, int(np.prod(variable.shape[:-1])))
+            inputs = variable.shape[:2] if "depthwise" in variable.path else variable.shape[:-1]
+            fan_in = max(1, int(np.prod(inputs)))
             values = generator.standard_normal(tuple(variable.shape), dtype=np.float32)
             variable.assign(values * np.float32(np.sqrt(2 / fan_in)))
 
 
 def _require_fit(what: str, array: NDArray[Any], shape: tuple[int, ...]) -> None:
-    if array.shape != shape:
-        raise WeightsError(f"{what} has shape {array.shape}, expected {shape}")
+    if array.shape != shape or array.dtype.kind not in "fiu":
+        raise WeightsError(f"{what} is {array.dtype} {array.shape}, expected numbers {shape}")
     if not np.isfinite(array).all():
         raise WeightsError(f"{what} holds values that are not finite: the weights are damaged")
 

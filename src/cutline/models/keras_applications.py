@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import re
 import socket
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import keras
+import numpy as np
 
 from cutline.errors import WeightsError
 from cutline.models.encoder_specs import EncoderSpec
 
-_CONNECT_SECONDS: Final = 15.0
+_SILENT_SECONDS: Final = 15.0
 # Per channel, as keras.applications.imagenet_utils has them in its modes "caffe" and "torch".
 _BGR_MEAN: Final = (103.939, 116.779, 123.68)
 _RGB_MEAN: Final = (0.485, 0.456, 0.406)
@@ -57,6 +60,8 @@ def build_network(spec: EncoderSpec, weights: str) -> Any:
     Raises:
         WeightsError: The weights cannot be downloaded or read, or do not fit.
     """
+    if weights not in ("imagenet", "random"):
+        require_file(Path(weights), spec.name)
     builder = getattr(keras.applications, spec.builder)
     shape = (*spec.input_size, 3)
     if weights == "imagenet":
@@ -70,24 +75,35 @@ def build_network(spec: EncoderSpec, weights: str) -> Any:
     return keras.Model(image, network(preprocess(spec, image)), name=spec.name)
 
 
+def require_file(path: Path, name: str) -> None:
+    """Raise WeightsError unless ``path`` is a file of a kind that :func:`load_file` reads."""
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such weights file; expected .weights.h5 or .h5 weights of {name}")
+    if path.suffix != ".h5":
+        raise WeightsError(f"{path}: expected a .weights.h5 or .h5 file with weights of {name}")
+
+
 def load_file(network: Any, path: Path, name: str) -> None:
     """Load a ``.h5`` weights file into ``network``, in place.
 
     Raises:
         WeightsError: The file is missing, is no weights file or belongs to another network.
     """
-    if not path.is_file():
-        raise WeightsError(f"{path}: no such weights file; expected .weights.h5 or .h5 weights of {name}")
-    if path.suffix != ".h5":
-        raise WeightsError(
-            f"{path}: expected a .weights.h5 or .h5 file of {name}, found {path.suffix or 'no'} suffix"
-        )
+    require_file(path, name)
+    # Keras only warns about layers that a file says nothing of: what stays NaN was not loaded.
+    for variable in network.weights:
+        if "float" in variable.dtype:
+            variable.assign(np.full(tuple(variable.shape), np.nan, np.float32))
+    expected = f"{path}: expected weights of {name} (without a classifier)"
     try:
-        network.load_weights(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            network.load_weights(path)
     except Exception as error:
-        raise WeightsError(
-            f"{path}: expected weights of {name} without its classifier; {_first_line(error)}"
-        ) from None
+        raise WeightsError(f"{expected}; {_first_line(error)}") from None
+    for variable in network.weights:
+        if np.isnan(np.asarray(variable)).any():
+            raise WeightsError(f"{expected}; it has none, or damaged ones, for {variable.path}")
 
 
 def _first_line(error: Exception) -> str:
@@ -99,24 +115,22 @@ def _first_line(error: Exception) -> str:
 def _one_line_when_download_fails(spec: EncoderSpec) -> Iterator[None]:
     before = socket.getdefaulttimeout()
     # Without a limit a network that swallows packets holds the download for minutes before it fails.
-    socket.setdefaulttimeout(_CONNECT_SECONDS)
+    socket.setdefaulttimeout(_SILENT_SECONDS)
     try:
         # Keras writes a progress bar to standard output, which belongs to the command line.
         with contextlib.redirect_stdout(io.StringIO()):
             yield
     except Exception as error:
-        address = re.search(r"https?://\S+", str(error))
-        file = (
-            address.group().rpartition("/")[2].rstrip(":")
-            if address
-            else f"its weights ({_first_line(error)})"
-        )
-        folder = (
-            Path(keras.config.keras_home() if hasattr(keras.config, "keras_home") else "~/.keras") / "models"
-        )
-        raise WeightsError(
-            f"encoder {spec.name}: cannot download {file}; put that file into {folder}, or pass "
-            "--encoder-weights PATH, or use --encoder efficientnet_lite0, which works offline"
-        ) from None
+        raise WeightsError(_explain_download(spec, error)) from None
     finally:
         socket.setdefaulttimeout(before)
+
+
+def _explain_download(spec: EncoderSpec, error: Exception) -> str:
+    folder = Path(os.environ.get("KERAS_HOME") or "~/.keras") / "models"
+    ways_out = "pass --encoder-weights PATH, or use --encoder efficientnet_lite0, which works offline"
+    address = re.search(r"https?://[^\s:]+", str(error))
+    if address is None:
+        return f"encoder {spec.name}: cannot load its ImageNet weights: {_first_line(error)}; {ways_out}"
+    file = address.group().rpartition("/")[2]
+    return f"encoder {spec.name}: cannot download {file}; put that file into {folder}, or {ways_out}"

@@ -6,6 +6,7 @@ than its size. Its description is checked before Keras sees it; then Keras loads
 
 from __future__ import annotations
 
+import copy
 import json
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,7 @@ from typing import Any, Final
 import keras
 
 from cutline.errors import WeightsError
+from cutline.models.keras_applications import load_file
 
 _MODULES: Final = frozenset((
     "activations", "constraints", "dtype_policies", "initializers", "layers", "losses", "metrics",
@@ -28,12 +30,13 @@ _FORBIDDEN_CLASSES: Final = frozenset((
 _ADVICE: Final = "save a network made of plain keras layers"
 
 
-def load_network(path: Path) -> tuple[Any, dict[str, Any]]:
+def load_network(path: Path, weights: Path | None = None) -> tuple[Any, dict[str, Any]]:
     """Load a ``.keras`` file.
 
     Args:
         path: A network from one image (H, W, 3), pixels 0..255, to features (B, D) or a map (B, h, w, D);
             preprocessing is its own affair.
+        weights: A ``.h5`` or ``.weights.h5`` file whose weights take the place of the network's, or None.
 
     Returns:
         The network taking uint8 images, and its configuration for :func:`rebuild_network`.
@@ -50,18 +53,20 @@ def load_network(path: Path) -> tuple[Any, dict[str, Any]]:
     except Exception as error:
         raise WeightsError(f"{path}: cannot load this encoder file: {_first_line(error)}") from None
     config.pop("compile_config", None)
+    if weights is not None:
+        load_file(network, weights, path.name)
     return _take_bytes(network, str(path)), config
 
 
 def rebuild_network(config: Mapping[str, Any], where: str) -> Any:
-    """Rebuild a network, without its weights, from the configuration :func:`load_network` returned.
+    """Rebuild a network, without its weights, from the configuration that :func:`load_network` returned.
 
     Raises:
         WeightsError: The configuration is damaged or unsafe; the message starts with ``where``.
     """
     _check(config, where)
     try:
-        network = keras.saving.deserialize_keras_object(dict(config), safe_mode=True)
+        network = keras.saving.deserialize_keras_object(copy.deepcopy(dict(config)), safe_mode=True)
     except Exception as error:
         raise WeightsError(f"{where}: cannot rebuild the encoder: {_first_line(error)}") from None
     return _take_bytes(network, where)

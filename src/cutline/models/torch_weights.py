@@ -40,6 +40,7 @@ _STORAGES: Final = {
     "DoubleStorage": "<f8", "FloatStorage": "<f4", "HalfStorage": "<f2", "LongStorage": "<i8",
     "IntStorage": "<i4", "ShortStorage": "<i2", "CharStorage": "<i1", "ByteStorage": "<u1",
 }  # fmt: skip
+_INSTRUCTION_OF: Final = {instruction.code: instruction for instruction in pickletools.opcodes}
 _INSTRUCTIONS: Final = frozenset((
     "PROTO", "FRAME", "STOP", "GLOBAL", "STACK_GLOBAL", "REDUCE", "BUILD", "BINPERSID",
     "BINPUT", "LONG_BINPUT", "MEMOIZE", "BINGET", "LONG_BINGET", "MARK",
@@ -186,16 +187,32 @@ def _load_pickle(stream: io.BytesIO, wanted: dict[str, _Storage]) -> object:
 
 
 def _check_instructions(stream: io.BytesIO) -> None:
+    """Read to the end of the next pickle, refusing what no dictionary of tensors needs."""
     size = stream.getbuffer().nbytes
+    while True:
+        instruction = _INSTRUCTION_OF.get(stream.read(1).decode("latin-1"))
+        if instruction is None:
+            raise _FileError(f"truncated or damaged near byte {stream.tell()}: its pickle does not end")
+        if instruction.name not in _INSTRUCTIONS:
+            raise _FileError(f"forbidden pickle instruction {instruction.name}; only tensors are read")
+        if instruction.name == "STOP":
+            return
+        argument = _read_argument(instruction, stream)
+        # A memo slot or frame beyond the file's size would be allocated before it is found missing.
+        if instruction.name in ("LONG_BINPUT", "FRAME") and argument > size:
+            raise _FileError(f"forbidden {instruction.name} {argument}: larger than the file")
+
+
+def _read_argument(instruction: pickletools.OpcodeInfo, stream: io.BytesIO) -> Any:
+    if instruction.name == "GLOBAL":
+        # Two lines: module and name. They are judged when they are resolved.
+        return stream.readline() + stream.readline()
     try:
-        for instruction, argument, _ in pickletools.genops(stream):
-            if instruction.name not in _INSTRUCTIONS:
-                raise _FileError(f"forbidden pickle instruction {instruction.name}; only tensors are read")
-            # A memo slot or frame beyond the file's size would be allocated before it is found missing.
-            if instruction.name in ("LONG_BINPUT", "FRAME") and argument is not None and argument > size:
-                raise _FileError(f"forbidden {instruction.name} {argument}: larger than the file")
-    except (ValueError, EOFError, UnicodeDecodeError, struct.error):
-        raise _FileError(f"truncated or damaged near byte {stream.tell()}: its pickle does not end") from None
+        return instruction.arg.reader(stream) if instruction.arg else None
+    except (ValueError, EOFError, struct.error):
+        raise _FileError(
+            f"truncated or damaged near byte {stream.tell()}: {instruction.name} is cut"
+        ) from None
 
 
 class _TensorUnpickler(pickle.Unpickler):
