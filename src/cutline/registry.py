@@ -16,9 +16,9 @@ def require_known(kind: str, name: str, known: Iterable[str]) -> None:
 
     Example:
         >>> require_known("encoder", "resnet50", ["resnet50"])
-        >>> require_known("encoder", "resnt50", ["resnet50", "xception"])
+        >>> require_known("shape", "circl", ["circle", "star"])
         Traceback (most recent call last):
-        cutline.errors.UnknownNameError: unknown encoder 'resnt50'; known: resnet50, xception; did you mean 'resnet50'?
+        cutline.errors.UnknownNameError: unknown shape 'circl'; known: circle, star; did you mean 'circle'?
     """
     names = sorted(known)
     if name in names:

@@ -21,7 +21,7 @@ from cutline.records import Example
 from cutline.text import Tokenizer
 
 WINDOW = 50
-"""Batches that are sorted by length together: large enough for little padding, small enough to stay random."""
+"""Batches sorted by length together: enough for little padding, few enough to stay random."""
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ def demo(
     report = write_report(run.folder, progress=progress)
     seconds = time.perf_counter() - started
     lines = [
-        f"Drew and checked {looked_over.images:,} scenes with {looked_over.captions:,} captions: {table.parent}",
+        f"Drew and checked {looked_over.images:,} scenes, {looked_over.captions:,} captions: {table.parent}",
         f"Trained show_tell on efficientnet_lite0 features for {len(run.history)} epochs: {run.folder}",
         f"Test split ({result.scores.images} scenes): CIDEr-D {result.scores.cider_d:.1f}, BLEU-4 "
         f"{result.scores.bleu_4:.1f}; the most common caption gets {result.baseline.cider_d:.1f} and "

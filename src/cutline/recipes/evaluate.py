@@ -48,8 +48,8 @@ def evaluate(
         data: A data set, or the file or folder to read one from.
         images: Folder of the images.
         split: ``"train"``, ``"val"``, ``"test"``, or ``"all"`` for every image.
-        out: Folder for ``evaluation.json``, ``captions.json`` and ``report.html``; ``evaluation-SPLIT`` in the
-            run when None.
+        out: Folder for ``evaluation.json``, ``captions.json`` and ``report.html``; when None,
+            ``evaluation-SPLIT`` in the run.
         overrides: ``{"data.KEY": value}`` and ``{"decoding.KEY": value}``, over what the model has.
         progress: Told about every stage.
 

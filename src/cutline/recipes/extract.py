@@ -34,9 +34,7 @@ def store_folder(encoder: Encoder) -> Path:
     return cache_folder() / "features" / f"{Path(encoder.name).stem}-{encoder.features}-{key}"
 
 
-def extract_features(
-    encoder: Encoder, dataset: Dataset, progress: Progress
-) -> tuple[FeatureStore, Dataset]:
+def extract_features(encoder: Encoder, dataset: Dataset, progress: Progress) -> tuple[FeatureStore, Dataset]:
     """Encode the images that are not in the store yet.
 
     Args:
@@ -52,16 +50,16 @@ def extract_features(
         FeatureStoreError: The store is damaged, or the disk is full.
     """
     folder = store_folder(encoder)
-    arguments = (folder, encoder.fingerprint(), encoder.feature_shape)
+    fingerprint, shape = encoder.fingerprint(), encoder.feature_shape
     digests = [example.digest for example in dataset.examples]
     problems: list[Problem] = []
-    if _missing(folder, arguments, digests):
+    if _missing(encoder, folder, digests):
         progress.note(f"features are kept in {folder}")
-        with FeatureStore.open(*arguments, mode="a") as store:
+        with FeatureStore.open(folder, fingerprint, shape, mode="a") as store:
             problems = extract(
                 dataset.examples, store, encoder.encode, encoder.input_size, encoder.batch_size, progress
             )
-    store = FeatureStore.open(*arguments, mode="r")
+    store = FeatureStore.open(folder, fingerprint, shape, mode="r")
     readable = tuple(example for example in dataset.examples if example.digest in store)
     return store, replace(dataset, examples=readable, problems=(*dataset.problems, *problems))
 
@@ -71,12 +69,12 @@ def feature_reader(store: FeatureStore) -> Callable[[Sequence[str]], NDArray[Any
     return lambda digests: store.read(store.rows(digests))
 
 
-def _missing(folder: Path, arguments: tuple[Any, ...], digests: Sequence[str]) -> bool:
+def _missing(encoder: Encoder, folder: Path, digests: Sequence[str]) -> bool:
     """Look without taking the writer's lock, so that runs over known images can start side by side."""
     if not folder.exists():
         return True
     try:
-        with FeatureStore.open(*arguments, mode="r") as store:
+        with FeatureStore.open(folder, encoder.fingerprint(), encoder.feature_shape, mode="r") as store:
             return bool(store.missing(digests))
     except FeatureStoreError:
         return True

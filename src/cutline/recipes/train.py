@@ -157,7 +157,7 @@ def _tell_data(dataset: Dataset, vocabulary: Vocabulary, progress: Progress) -> 
         f"{len(vocabulary):,} ({vocabulary.tokenizer.level} level), covers {vocabulary.coverage(val):.1%} of val"
     )
     if dataset.problems:
-        progress.warn(f"{len(dataset.problems):,} rows or images were left out or mended; see {layout.PROBLEMS}")
+        progress.warn(f"{len(dataset.problems):,} rows or images left out or mended; see {layout.PROBLEMS}")
 
 
 def _train(corridor: _Corridor, resume: bool, progress: Progress) -> Run:

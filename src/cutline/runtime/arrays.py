@@ -21,7 +21,8 @@ def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     stored as float16: half the size, and exactly the same numbers when read back.
     """
     with replacing(path, "wb") as stream:
-        np.savez(stream, **{name: _smallest(array) for name, array in arrays.items()})
+        smallest: dict[str, Any] = {name: _smallest(array) for name, array in arrays.items()}
+        np.savez(stream, **smallest)
 
 
 def load_arrays(path: Path) -> dict[str, NDArray[Any]]:

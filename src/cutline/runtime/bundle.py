@@ -146,7 +146,7 @@ def find_bundle(model: Path) -> Path:
     if not model.exists():
         raise BundleError(f"{model}: no such model; expected a run folder or a bundle")
     if (model / "config.toml").exists():
-        raise BundleError(f"{model}: this run has no bundle yet: no epoch was finished; train it with --resume")
+        raise BundleError(f"{model}: no epoch of this run was finished; train it with --resume")
     raise BundleError(f"{model}: neither a run folder nor a bundle (no {MANIFEST}); pass the folder of --run")
 
 

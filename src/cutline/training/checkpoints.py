@@ -44,7 +44,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         {"history": [asdict(record) for record in checkpoint.history], "best_epoch": checkpoint.best_epoch}
     )
     with replacing(path, "wb") as stream:
-        np.savez(stream, **{_DETAILS: np.array(details)}, **checkpoint.state)
+        arrays: dict[str, Any] = {_DETAILS: np.array(details), **checkpoint.state}
+        np.savez(stream, **arrays)
 
 
 def load_checkpoint(path: Path) -> Checkpoint | None:

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 
 def make_deterministic(seed: int) -> None:
-    """Seed Python, NumPy and Keras, and forbid TensorFlow operations whose result depends on thread timing."""
+    """Seed Python, NumPy and Keras, and forbid operations whose result depends on thread timing."""
     keras.utils.set_random_seed(seed)
     if keras.backend.backend() == "tensorflow":
         tf.config.experimental.enable_op_determinism()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from cutline.errors import RunError
 from cutline.files import write_text
@@ -29,9 +30,11 @@ def load_history(path: Path) -> tuple[EpochRecord, ...]:
     """Read the epochs back; RunError when the file is missing or not a history."""
     try:
         with path.open(encoding="utf-8", newline="") as stream:
-            return tuple(
-                EpochRecord(**{name: int(row[name]) if name == "epoch" else float(row[name]) for name in _COLUMNS})
-                for row in csv.DictReader(stream)
-            )
+            return tuple(_record(row) for row in csv.DictReader(stream))
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise RunError(f"{path}: not a training history ({error})") from None
+
+
+def _record(row: Mapping[str, str]) -> EpochRecord:
+    values: dict[str, Any] = {name: float(row[name]) for name in _COLUMNS}
+    return EpochRecord(**{**values, "epoch": int(row["epoch"])})
