@@ -1,4 +1,4 @@
-"""Draws a scene with Pillow: coloured stickers on light paper."""
+"""Draws a scene with Pillow: coloured shapes with dark edges on light paper."""
 
 from __future__ import annotations
 
@@ -17,20 +17,23 @@ Point: TypeAlias = tuple[float, float]
 Colour: TypeAlias = tuple[int, int, int]
 
 _OVERSAMPLING: Final = 3
+# Chosen, with the dark edges and the almost white papers, by what an ImageNet network's pooled features keep:
+# a linear rule names the colour of nine in ten things whose shape it never saw in that colour, and of half of
+# them with orange and purple in place of pink and black, white edges, and papers of stronger tints.
 _COLOURS: Final[dict[str, Colour]] = {
-    "red": (214, 40, 40),
-    "orange": (244, 128, 20),
-    "yellow": (250, 208, 25),
-    "green": (52, 152, 66),
-    "blue": (38, 98, 204),
-    "purple": (130, 62, 168),
+    "red": (225, 20, 30),
+    "yellow": (255, 225, 0),
+    "green": (20, 160, 50),
+    "blue": (20, 80, 230),
+    "pink": (250, 120, 190),
+    "black": (25, 25, 25),
 }
 _TINTS: Final[dict[str, Colour]] = {
-    "grey": (232, 234, 237),
-    "cream": (250, 242, 222),
-    "rose": (250, 230, 230),
-    "mint": (224, 243, 231),
-    "sky": (222, 236, 249),
+    "grey": (247, 248, 249),
+    "cream": (253, 250, 243),
+    "rose": (253, 246, 246),
+    "mint": (244, 251, 247),
+    "sky": (243, 248, 253),
 }
 
 
@@ -44,7 +47,7 @@ def draw_scene(scene: Scene) -> Image.Image:
     # What lies around another thing is drawn before it.
     for thing in sorted(scene.things, key=lambda thing: -thing.radius):
         outline = [(x * side, y * side) for x, y in outline_of(thing)]
-        _draw_sticker(pen, outline, _COLOURS[thing.colour], _shaded(paper, 0.8))
+        _draw_thing(pen, outline, _COLOURS[thing.colour], _shaded(paper, 0.8))
     return image.reduce(_OVERSAMPLING)
 
 
@@ -74,18 +77,18 @@ def _draw_pattern(pen: ImageDraw.ImageDraw, pattern: str, ink: Colour, side: int
                 pen.circle((x, y), step / 7, fill=ink)
 
 
-def _draw_sticker(pen: ImageDraw.ImageDraw, outline: Sequence[Point], colour: Colour, shadow: Colour) -> None:
-    rim, drop = 3 * _OVERSAMPLING, 2.5 * _OVERSAMPLING
-    _fill(pen, [(x + drop, y + drop) for x, y in outline], shadow, rim)
-    _fill(pen, outline, (255, 255, 255), rim)
+def _draw_thing(pen: ImageDraw.ImageDraw, outline: Sequence[Point], colour: Colour, shadow: Colour) -> None:
+    edge, drop = 7 * _OVERSAMPLING // 3, 7 * _OVERSAMPLING // 3
+    _fill(pen, [(x + drop, y + drop) for x, y in outline], shadow, edge)
+    _fill(pen, outline, _shaded(colour, 0.5), edge)
     _fill(pen, outline, colour, 0)
 
 
-def _fill(pen: ImageDraw.ImageDraw, outline: Sequence[Point], colour: Colour, rim: int) -> None:
+def _fill(pen: ImageDraw.ImageDraw, outline: Sequence[Point], colour: Colour, edge: int) -> None:
     pen.polygon(outline, fill=colour)
-    if rim:
+    if edge:
         # Past the first corner again, so that it is rounded like the others.
-        pen.line([*outline, *outline[:2]], fill=colour, width=2 * rim, joint="curve")
+        pen.line([*outline, *outline[:2]], fill=colour, width=2 * edge, joint="curve")
 
 
 def _shaded(colour: Colour, share: float) -> Colour:

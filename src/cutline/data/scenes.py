@@ -14,13 +14,13 @@ from typing import Final, Generic, Literal, TypeAlias, TypeVar
 Kind: TypeAlias = tuple[str, str]
 """A colour and a shape."""
 
-COLOURS: Final = ("red", "orange", "yellow", "green", "blue", "purple")
+COLOURS: Final = ("red", "yellow", "green", "blue", "pink", "black")
 SHAPES: Final = ("circle", "square", "triangle", "star", "heart")
 PATTERNS: Final = ("plain", "striped", "dotted")
 TINTS: Final = ("grey", "cream", "rose", "mint", "sky")
 
 HELD_OUT_KINDS: Final[frozenset[Kind]] = frozenset(
-    {("purple", "circle"), ("orange", "square"), ("green", "triangle"), ("blue", "star"), ("yellow", "heart")}
+    {("pink", "circle"), ("black", "square"), ("green", "triangle"), ("blue", "star"), ("yellow", "heart")}
 )
 """Kinds of things that no training scene shows, each colour and each shape being common in others."""
 
@@ -31,7 +31,7 @@ HELD_OUT_COUNTS: Final[frozenset[tuple[int, Kind]]] = frozenset(
         (2, ("blue", "heart")),
         (3, ("blue", "circle")),
         (3, ("green", "square")),
-        (3, ("orange", "star")),
+        (3, ("black", "star")),
     }
 )
 """Counts that no training scene shows of that kind, though it shows the other count."""
@@ -149,7 +149,8 @@ class Imagination:
             else [card for card in counted if card not in HELD_OUT_COUNTS]
         )
         self._chance = chance
-        self._forms = Deck(["one", "one", "group", "group", "two"], chance)
+        # Two or three of a kind are learnt from fewest pictures.
+        self._forms = Deck([*["one"] * 3, *["group"] * 2, *["two"] * 3], chance)
         self._kinds = Deck(kinds, chance)
         self._others = Deck(seen, chance)
         self._counted = Deck(counted, chance)
