@@ -6,6 +6,7 @@ Options come from a preset, then a TOML file, then ``--set group.key=value``, la
 from __future__ import annotations
 
 import difflib
+import json
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -79,7 +80,9 @@ class TrainingOptions(_Frozen):
     weight_decay: float = Field(1e-4, ge=0, description="decoupled decay of the weights (AdamW)")
     clip_norm: float = Field(5.0, gt=0, description="largest gradient norm")
     patience: int = Field(5, ge=1, description="epochs without a better val CIDEr-D before stopping")
-    validation_images: int = Field(1000, ge=1, description="val images captioned after each epoch at the most")
+    validation_images: int = Field(
+        1000, ge=1, description="val images captioned after each epoch at the most"
+    )
     seed: int = Field(0, ge=0, description="seed of weights, dropout and shuffling")
 
 
@@ -87,7 +90,9 @@ class DecodingOptions(_Frozen):
     """How step probabilities become a caption."""
 
     beam_size: int = Field(1, ge=1, le=100, description="beams kept; 1 is greedy decoding")
-    length_penalty: float = Field(0.0, ge=0, le=2, description="exponent of the length the log-probability is divided by")
+    length_penalty: float = Field(
+        0.0, ge=0, le=2, description="exponent of the length the log-probability is divided by"
+    )
     max_length: int = Field(40, ge=1, description="longest caption in tokens")
     batch_size: int = Field(64, ge=1, description="images decoded at once")
 
@@ -226,8 +231,8 @@ def _toml_value(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
-        return f'"{escaped}"'
+        # JSON escapes strings the way TOML does, except that TOML wants DEL escaped too.
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     return repr(value)
 
 
@@ -245,7 +250,9 @@ def _describe(options: type[BaseModel], fault: Mapping[str, Any]) -> str:
     key = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
         known = _known_keys(options)
-        near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+        # A key without a dot may be a misspelt group rather than an option.
+        names = [*known, *options.model_fields] if "." not in key else known
+        near = difflib.get_close_matches(key, names, n=1, cutoff=0.5)
         hint = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(known)}"
         return f"unknown option {key}{hint}"
     message = str(fault["msg"]).removeprefix("Value error, ")
