@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from PIL import Image
 
 from cutline.config import TextOptions
 from cutline.data.checks import CheckReport, Spread, check_dataset
+from cutline.progress import Silent
 from cutline.records import Dataset, Example, Problem
 
 
@@ -102,16 +105,16 @@ def test_the_lines_are_what_a_person_needs(data: Dataset) -> None:
         "Image sizes: width 100 to 250 (median 175), height 80 to 80 (median 80)",
         "Different captions: 4, of which 1 describe more than one image",
         "  3 × a dog runs",
-        "Problem: empty caption, 1 times",
+        "Problem: empty caption (1)",
         "  pets.csv row 9: left out",
-        "To do: 2 images to train on are few: 500 or more caption better",
+        "To do: images to train on: 2; 500 or more give better captions",
     ]
 
 
 def test_many_problems_of_a_kind_are_cut_short(data: Dataset) -> None:
     problems = tuple(Problem("missing image", f"{number}.png", "no such file") for number in range(12))
     lines = check_dataset(Dataset(data.examples, "pets.csv", "table", problems)).lines()
-    assert "Problem: missing image, 12 times" in lines
+    assert "Problem: missing image (12)" in lines
     assert "  4.png: no such file" in lines
     assert "  5.png: no such file" not in lines
     assert "  and 7 more" in lines
@@ -133,10 +136,10 @@ def test_advice_names_what_stands_in_the_way(tmp_path: Path) -> None:
     assert list(check_dataset(Dataset((example,), "x.csv", "table")).advice) == [
         "the val split has no image: name it in the split column or let cutline split",
         "the test split has no image: name it in the split column or let cutline split",
-        "1 images to train on are few: 500 or more caption better",
-        "1 captions are cut after 40 tokens: raise text.max_length to keep all",
-        "1 captions hold no word, only punctuation: correct or remove them",
-        "1 images are less than 64 pixels wide or high: use larger ones if you can",
+        "images to train on: 1; 500 or more give better captions",
+        "captions cut after 40 tokens: 1; raise text.max_length to keep them",
+        "captions with no word, only punctuation: 1; correct or remove them",
+        "images less than 64 pixels wide or high: 1; use larger ones if you can",
     ]
 
 
@@ -166,14 +169,24 @@ def test_wide_histograms_are_gathered_into_at_most_ten_bars(tmp_path: Path) -> N
     assert bars[-1].split() == ["37-38", "▇" * 30, "1"]
 
 
-def test_progress_counts_every_image(data: Dataset) -> None:
-    from cutline.progress import Silent
+class Recorder(Silent):
+    """A progress that remembers what it was told."""
 
-    class Counting(Silent):
-        seen = 0
+    def __init__(self) -> None:
+        self.stages: list[tuple[str, int | None, str]] = []
+        self.done = 0
 
-        def stage(self, name: str, total: int | None, unit: str):
-            assert (name, total, unit) == ("checking images", 4, "images")
-            return super().stage(name, total, unit)
+    @contextmanager
+    def stage(self, name: str, total: int | None, unit: str) -> Iterator[Recorder]:
+        self.stages.append((name, total, unit))
+        yield self
 
-    check_dataset(data, Counting())
+    def advance(self, count: int = 1, **values: float) -> None:
+        self.done += count
+
+
+def test_progress_counts_every_image_broken_ones_too(data: Dataset) -> None:
+    Path(data.examples[2].image).write_text("no image")
+    progress = Recorder()
+    check_dataset(data, progress)
+    assert (progress.stages, progress.done) == ([("checking images", 4, "images")], 4)
