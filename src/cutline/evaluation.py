@@ -102,7 +102,9 @@ def most_common_caption(examples: Iterable[Example], tokenizer: Tokenizer) -> st
     and not the pictures. Equally frequent captions are taken in alphabetical order.
     """
     captions = (
-        tokenizer.detokenise(tokenizer.tokenise(caption)) for example in examples for caption in example.captions
+        tokenizer.detokenise(tokenizer.tokenise(caption))
+        for example in examples
+        for caption in example.captions
     )
     return most_common(captions, 1)[0][0]
 

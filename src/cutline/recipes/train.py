@@ -154,7 +154,7 @@ def _tell_data(dataset: Dataset, vocabulary: Vocabulary, progress: Progress) -> 
     val = [caption for example in dataset.of_split("val") for caption in example.captions]
     progress.note(
         f"{len(dataset):,} images ({counts}), {dataset.count_captions():,} captions; vocabulary "
-        f"{len(vocabulary):,} ({vocabulary.tokenizer.level} level), covers {vocabulary.coverage(val):.1%} of val"
+        f"{len(vocabulary):,} ({vocabulary.tokenizer.level} level, {vocabulary.coverage(val):.1%} of val)"
     )
     if dataset.problems:
         progress.warn(f"{len(dataset.problems):,} rows or images left out or mended; see {layout.PROBLEMS}")
