@@ -96,9 +96,10 @@ def train(
             require_split(dataset, split)
         if resume:
             layout.require_same_data(folder, dataset)
-        else:
-            layout.write_run(folder, options, dataset, vocabulary)
+        if not (folder / layout.ENCODER).exists():
             save_encoder(folder / layout.ENCODER, encoder.weights())
+        if not resume:
+            layout.write_run(folder, options, dataset, vocabulary)
         corridor = _Corridor(folder, options, dataset, vocabulary, encoder, store)
         return _train(corridor, resume, progress)
 
