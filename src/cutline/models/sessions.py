@@ -34,7 +34,7 @@ class BundleParts(Protocol):
 
 def decoder_arrays(decoder: Decoder) -> dict[str, NDArray[Any]]:
     """Return copies of a decoder's weights by name, e.g. ``"lstm/lstm_cell/kernel"``."""
-    return {_name(variable): np.array(variable.value) for variable in decoder.weights}
+    return {_name(variable): np.array(variable.numpy()) for variable in decoder.weights}
 
 
 def load_decoder(
@@ -48,6 +48,7 @@ def load_decoder(
     Raises:
         BundleError: The arrays are of another decoder.
     """
+    _refuse_other_widths(options, arrays)
     decoder = build_decoder(options, vocabulary_size, feature_shape)
     variables = {_name(variable): variable for variable in decoder.weights}
     if set(variables) != set(arrays):
@@ -60,6 +61,19 @@ def load_decoder(
             )
         variable.assign(arrays[name])
     return decoder
+
+
+def _refuse_other_widths(options: DecoderOptions, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Compare widths before building: one changed digit in a manifest must not take all memory."""
+    stored = {
+        "lstm_units": np.shape(arrays.get("lstm/lstm_cell/recurrent_kernel"))[:1],
+        "embedding_units": np.shape(arrays.get("embedding/embeddings"))[1:],
+    }
+    for key, width in stored.items():
+        if width and width != (getattr(options, key),):
+            raise BundleError(
+                f"decoder weights have {key} {width[0]}, its options say {getattr(options, key)}"
+            )
 
 
 def _name(variable: keras.Variable) -> str:
@@ -108,9 +122,14 @@ class KerasSession(DecoderSession):
     """
 
     def __init__(self, bundle: BundleParts) -> None:
-        """Build both networks and load their weights."""
+        """Build both networks and load their weights; BundleError or WeightsError when they do not fit."""
         self.encoder: Encoder = encoder_from_spec(bundle.encoder_spec, bundle.encoder_arrays)
         self.input_size = self.encoder.input_size
+        if self.encoder.feature_shape != tuple(bundle.feature_shape):
+            raise BundleError(
+                f"the encoder gives features {self.encoder.feature_shape}, the decoder needs "
+                f"{tuple(bundle.feature_shape)}; copy the bundle again"
+            )
         self.decoder = load_decoder(
             bundle.decoder, bundle.vocabulary_size, bundle.feature_shape, bundle.decoder_arrays
         )

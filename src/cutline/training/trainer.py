@@ -80,7 +80,7 @@ class Trainer:
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return copies of everything that changes while training: weights, random seeds, optimizer."""
-        return {key: np.array(variable.value) for key, variable in self._variables().items()}
+        return {key: np.array(variable.numpy()) for key, variable in self._variables().items()}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go back to a state returned by :meth:`state`; raise RunError when it is of another model."""

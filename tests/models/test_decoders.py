@@ -1,0 +1,182 @@
+"""Decoders against their equations, written out in NumPy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from cutline.config import DecoderOptions
+from cutline.errors import UnknownNameError
+from cutline.models.decoders import DECODERS, Decoder, build_decoder
+
+V, D, E, H = 7, 3, 4, 5
+NAMES = ("merge", "show_tell")
+FEATURES = np.array([[0.5, 2.0, 1.0], [3.0, 0.0, 1.5]], np.float32)
+TOKENS = np.array([[2, 4, 5, 3], [2, 6, 3, 0]], np.int32)
+
+Arrays = dict[str, np.ndarray]
+
+
+def small(name: str, feature_shape: tuple[int, ...] = (D,), seed: int = 0, **options: Any) -> Decoder:
+    return build_decoder(
+        DecoderOptions(name=name, embedding_units=E, lstm_units=H, **options), V, feature_shape, seed
+    )
+
+
+def set_weights(decoder: Decoder) -> Arrays:
+    """Give every weight values that follow from its place alone; return them by path."""
+    weights = {}
+    for place, variable in enumerate(decoder.trainable_variables):
+        count = int(np.prod(variable.shape))
+        values = 0.4 * np.sin(1.0 + 0.7 * place + 1.3 * np.arange(count)).reshape(variable.shape)
+        variable.assign(values.astype(np.float32))
+        weights[variable.path.split("/", 1)[1]] = values
+    return weights
+
+
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-x))
+
+
+def lstm_step(w: Arrays, x: np.ndarray, h: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    z = x @ w["lstm/lstm_cell/kernel"] + h @ w["lstm/lstm_cell/recurrent_kernel"] + w["lstm/lstm_cell/bias"]
+    i, f, g, o = np.split(z, 4, axis=1)
+    c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+    return sigmoid(o) * np.tanh(c), c
+
+
+def normalise(w: Arrays, x: np.ndarray) -> np.ndarray:
+    spread = np.sqrt(x.var(axis=1, keepdims=True) + 1e-3)
+    return (x - x.mean(axis=1, keepdims=True)) / spread * w["normalise_features/gamma"] + w[
+        "normalise_features/beta"
+    ]
+
+
+def dense(w: Arrays, name: str, x: np.ndarray) -> np.ndarray:
+    return x @ w[f"{name}/kernel"] + w[f"{name}/bias"]
+
+
+def show_tell_logits(w: Arrays, features: np.ndarray, token_ids: np.ndarray) -> np.ndarray:
+    image = normalise(w, features)
+    h, c = np.tanh(dense(w, "image_hidden", image)), dense(w, "image_cell", image)
+    h, c = lstm_step(w, dense(w, "image_token", image), h, c)
+    logits = []
+    for column in token_ids.T:
+        h, c = lstm_step(w, w["embedding/embeddings"][column], h, c)
+        logits.append(dense(w, "predict_token", h))
+    return np.stack(logits, axis=1)
+
+
+def merge_logits(w: Arrays, features: np.ndarray, token_ids: np.ndarray) -> np.ndarray:
+    image = np.maximum(dense(w, "project_features", normalise(w, features)), 0)
+    h = c = np.zeros((len(features), H))
+    logits = []
+    for column in token_ids.T:
+        h, c = lstm_step(w, w["embedding/embeddings"][column], h, c)
+        combined = np.maximum(dense(w, "combine", h + image), 0)
+        logits.append(dense(w, "predict_token", combined))
+    return np.stack(logits, axis=1)
+
+
+EQUATIONS = {"show_tell": show_tell_logits, "merge": merge_logits}
+
+
+def stepped(decoder: Decoder, features: np.ndarray, token_ids: np.ndarray) -> np.ndarray:
+    state = decoder.start(keras.ops.convert_to_tensor(features))
+    logits = []
+    for column in token_ids.T:
+        scores, state = decoder.step(keras.ops.convert_to_tensor(column), state)
+        logits.append(np.asarray(scores))
+    return np.stack(logits, axis=1)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_logits_follow_the_equations(name):
+    decoder = small(name)
+    weights = set_weights(decoder)
+    found = np.asarray(decoder((FEATURES, TOKENS)))
+    assert found.shape == (2, 4, V)
+    np.testing.assert_allclose(found, EQUATIONS[name](weights, FEATURES, TOKENS), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_one_step_after_the_other_gives_the_same_as_all_at_once(name):
+    decoder = small(name)
+    set_weights(decoder)
+    np.testing.assert_allclose(
+        stepped(decoder, FEATURES, TOKENS), np.asarray(decoder((FEATURES, TOKENS))), atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_logit_depends_on_earlier_tokens_only(name):
+    decoder = small(name)
+    set_weights(decoder)
+    changed = TOKENS.copy()
+    changed[:, 2:] = 1
+    before, after = np.asarray(decoder((FEATURES, TOKENS))), np.asarray(decoder((FEATURES, changed)))
+    np.testing.assert_allclose(before[:, :2], after[:, :2], atol=1e-6)
+    assert np.abs(before[:, 2:] - after[:, 2:]).max() > 1e-3
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_padding_and_neighbours_do_not_change_a_caption(name):
+    decoder = small(name)
+    set_weights(decoder)
+    alone = np.asarray(decoder((FEATURES[1:], TOKENS[1:, :3])))
+    np.testing.assert_allclose(alone, np.asarray(decoder((FEATURES, TOKENS)))[1:, :3], atol=1e-6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_image_matters(name):
+    decoder = small(name)
+    set_weights(decoder)
+    one, other = np.asarray(decoder((FEATURES, np.array([[2, 4], [2, 4]], np.int32))))
+    assert np.abs(one - other).max() > 1e-3
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_grid_counts_as_the_mean_of_its_regions(name):
+    pooled, grid = small(name), small(name, feature_shape=(4, D))
+    set_weights(pooled)
+    set_weights(grid)
+    features = np.random.default_rng(0).random((2, 4, D), np.float32)
+    expected = np.asarray(pooled((features.mean(axis=1), TOKENS)))
+    np.testing.assert_allclose(np.asarray(grid((features, TOKENS))), expected, atol=1e-5)
+    np.testing.assert_allclose(stepped(grid, features, TOKENS), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_seed_makes_the_weights(name):
+    weights = [small(name, seed=seed).get_weights() for seed in (3, 3, 4)]
+    for one, other in zip(weights[0], weights[1], strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert any(not np.array_equal(one, other) for one, other in zip(weights[0], weights[2], strict=True))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_dropout_is_for_training_only(name):
+    decoder = small(name, dropout=0.5, feature_dropout=0.5)
+    set_weights(decoder)
+    at_rest = np.asarray(decoder((FEATURES, TOKENS)))
+    np.testing.assert_array_equal(np.asarray(decoder((FEATURES, TOKENS), training=False)), at_rest)
+    assert np.abs(np.asarray(decoder((FEATURES, TOKENS), training=True)) - at_rest).max() > 1e-3
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_untrained_decoder_expects_the_frequencies_it_was_told(name):
+    decoder = small(name)
+    for variable in decoder.trainable_variables:
+        variable.assign(np.zeros(variable.shape, np.float32))
+    decoder.expect_frequencies([0, 0, 0, 10, 5, 4, 2])
+    logits = np.asarray(decoder((FEATURES, TOKENS)))[0, 0]
+    np.testing.assert_allclose(np.exp(logits), np.array([1, 1, 1, 11, 6, 5, 3]) / 28, atol=1e-6)
+
+
+def test_an_unknown_decoder_suggests_the_nearest():
+    with pytest.raises(UnknownNameError, match=r"unknown decoder 'show_tel'.*did you mean 'show_tell'\?"):
+        small("show_tel")
+    assert set(NAMES) <= set(DECODERS.names())
