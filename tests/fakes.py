@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
+import pytest
+from PIL import Image
+
+from cutline.progress import Progress
+from cutline.records import CaptionedImage, EpochRecord, EvaluationResult, Hypothesis, Scores
 
 
 class ScriptedStepModel:
@@ -90,3 +100,122 @@ CAPTIONS_IN_MANY_SCRIPTS = {
     "bus 3.jpeg": ("รถบัสสีแดง 3 คัน", "一辆红色的巴士，停在路边。", "a bus 🚌👩🏽‍🚀🇫🇷", "un café"),
 }
 """Image name → captions with what readers get wrong: scripts, quotes, delimiters, line ends, emoji."""
+
+
+def made_up_history(epochs: int = 4) -> tuple[EpochRecord, ...]:
+    """Make a history whose CIDEr-D is highest in the last epoch but one."""
+    return tuple(
+        EpochRecord(
+            epoch=epoch,
+            learning_rate=0.001,
+            train_loss=4.0 / epoch,
+            train_accuracy=0.2 + 0.05 * epoch,
+            val_loss=4.2 / epoch,
+            val_accuracy=0.2 + 0.04 * epoch,
+            bleu_4=4.0 * epoch,
+            cider_d=10.0 * min(epoch, 2 * (epochs - 1) - epoch),
+            unique_captions=0.1 * epoch,
+            seconds=12.5,
+        )
+        for epoch in range(1, epochs + 1)
+    )
+
+
+def made_up_evaluation(folder: Path, count: int = 3, split: str = "test", **changes: Any) -> EvaluationResult:
+    """Draw images into ``folder`` and make an evaluation of them; ``changes`` replace its fields."""
+    paths = {}
+    for number in range(count):
+        path = folder / f"{number}.jpg"
+        if number < 10:
+            Image.new("RGB", (40, 30), (20 * number, 90, 200)).save(path)
+        paths[path.name] = str(path)
+    model = Scores(61.2, 43.4, 30.8, 21.1, 44.9, 142.3, count, 2 * count, "ptb")
+    baseline = Scores(31.2, 13.4, 6.8, 2.1, 24.9, 12.3, count, 2 * count, "ptb")
+    result = EvaluationResult(
+        split=split,
+        scores=model,
+        baseline=baseline,
+        baseline_caption="a most common dog",
+        loss=1.734,
+        word_accuracy=0.612,
+        unique_captions=0.75,
+        captions={name: f"hypothesis for {name}" for name in paths},
+        references={name: (f"first of {name}", f"second of {name}") for name in paths},
+        images=paths,
+        model="runs/first/bundle",
+        data_fingerprint="0123456789abcdef",
+        decoding="greedy, at most 40 tokens",
+    )
+    return replace(result, **changes)
+
+
+class FakeCaptioner:
+    """Captions a file with its name; files with "broken" in their name cannot be read."""
+
+    def __init__(self, caption: str = "a picture called {}") -> None:
+        """Take the pattern of the captions."""
+        self.caption = caption
+        self.asked: list[tuple[int | None, int]] = []
+
+    def caption_all(
+        self, images: Iterable[str], beam_size: int | None = None, n_best: int = 1
+    ) -> Iterator[CaptionedImage]:
+        """Caption one by one, as late as possible."""
+        self.asked.append((beam_size, n_best))
+        for image in images:
+            name = Path(image).stem
+            if "broken" in name:
+                yield CaptionedImage(image, error=f"{image}: damaged; copy it again")
+                continue
+            text = self.caption.format(name)
+            tokens = tuple(text.split())
+            yield CaptionedImage(
+                image,
+                tuple(
+                    Hypothesis(
+                        text if rank == 0 else f"{text} {rank}", tokens, (4,) * len(tokens), -1.25 - rank
+                    )
+                    for rank in range(n_best)
+                ),
+            )
+
+
+class StubRecipe:
+    """Stands in for a recipe's module, so that a command can be tested without what the recipe loads.
+
+    Attributes:
+        calls: Positional and keyword arguments of every call, without the progress.
+    """
+
+    def __init__(self, result: object, note: str | None, warning: str | None) -> None:
+        """Answer with ``result``, or raise it, after telling ``note`` and ``warning``."""
+        self._result, self._note, self._warning = result, note, warning
+        self.calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+
+    @classmethod
+    def put(
+        cls,
+        monkeypatch: pytest.MonkeyPatch,
+        module: str,
+        function: str,
+        result: object,
+        note: str | None = None,
+        warning: str | None = None,
+    ) -> StubRecipe:
+        """Put a stub in the place of ``cutline.recipes.MODULE``."""
+        stub = cls(result, note, warning)
+        fake = ModuleType(f"cutline.recipes.{module}")
+        setattr(fake, function, stub)
+        monkeypatch.setitem(sys.modules, fake.__name__, fake)
+        return stub
+
+    def __call__(self, *arguments: Any, progress: Progress, **options: Any) -> Any:
+        """Answer."""
+        self.calls.append((arguments, options))
+        if self._note is not None:
+            progress.note(self._note)
+        if self._warning is not None:
+            progress.warn(self._warning)
+        if isinstance(self._result, BaseException):
+            raise self._result
+        return self._result
