@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import Annotated, Any
 
@@ -77,7 +78,8 @@ def common(
     """Teach a small CNN-LSTM to caption your own photos, on your own machine."""
     context.obj = Flags(debug, quiet, as_json)
     if context.invoked_subcommand is None:
-        print(context.get_help(), file=sys.stderr)
+        with contextlib.redirect_stdout(sys.stderr):
+            print(context.get_help())
         raise typer.Exit(2)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cutline.cli.door import door
 from cutline.cli.failures import DONE, SOME_FAILED
 from cutline.cli.options import CaptionColumn, Data, Format, ImageColumn, Images, reading_overrides
-from cutline.cli.screen import Screen, failed_items
+from cutline.cli.screen import Screen, failed_items, visible
 
 
 @door()
@@ -17,7 +17,10 @@ def check(
     image_column: ImageColumn = None,
     caption_column: CaptionColumn = None,
 ) -> int:
-    """Look a data set over: what is in it, how it is split, what is wrong with it."""
+    """Look a data set over: what is in it, how it is split, what is wrong with it, what to do.
+
+    The code is 1 when images or rows were lost, and 0 when there is nothing worse than advice.
+    """
     from cutline.recipes.check import check as run_check
 
     report = run_check(
@@ -26,5 +29,9 @@ def check(
         overrides=reading_overrides(format, image_column, caption_column),
         progress=screen.progress,
     )
-    screen.document(report)
-    return SOME_FAILED if failed_items(report.problems) else DONE
+    failed = failed_items(report.problems)
+    for line in report.lines():
+        screen.lines(visible(line))
+    screen.document(report.as_dict())
+    screen.list_problems(failed, "the output with --json")
+    return SOME_FAILED if failed else DONE

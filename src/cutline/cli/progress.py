@@ -146,6 +146,8 @@ class _PlainStage:
         self._values.update(values)
         now = self._clock()
         waited = now - self._told_at
+        if self._total is not None and self._done >= self._total:
+            return  # the line at the end says so
         tenth = self._total is None or self._done - self._told >= _TENTH * self._total
         if waited >= _AT_LEAST or (waited >= _SOON and tenth):
             self._told, self._told_at = self._done, now

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -85,8 +86,9 @@ def _show(screen: Screen, run: Run, data: str, images: Path | None) -> int:
     screen.lines(_summary(run))
     screen.document(run)
     if run.interrupted:
-        where = f" --images {images}" if images else ""
-        tell_error(f"interrupted; go on with: cutline train {data}{where} --run {run.folder} --resume")
+        where = ["--images", str(images)] if images else []
+        command = shlex.join(["cutline", "train", data, *where, "--run", run.folder, "--resume"])
+        tell_error(f"interrupted; go on with: {command}")
         return INTERRUPTED
     screen.progress.note(f"next: cutline caption PHOTO... --model {run.folder}")
     return SOME_FAILED if failed_items(run.problems) else DONE

@@ -1,0 +1,183 @@
+"""``cutline caption`` from arguments to lines and files, with a captioner that needs no network."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.fakes import FakeCaptioner
+from typer.testing import CliRunner, Result
+
+from cutline.captioner import Captioner
+from cutline.cli.app import app
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.jpg", "b.jpg", "broken.jpg"):
+        (tmp_path / name).write_bytes(b"x")
+    return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def captioner(monkeypatch: pytest.MonkeyPatch) -> FakeCaptioner:
+    fake = FakeCaptioner()
+    monkeypatch.setattr(Captioner, "load", lambda model: fake)
+    return fake
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner(env={"NO_COLOR": "1"}).invoke(app, ["caption", *arguments], prog_name="cutline")
+
+
+def test_one_line_per_image_path_tab_caption() -> None:
+    result = run("a.jpg", "b.jpg", "--model", "runs/first")
+    assert result.exit_code == 0
+    assert result.stdout == "a.jpg\ta picture called a\nb.jpg\ta picture called b\n"
+
+
+def test_several_captions_have_their_log_probability(captioner: FakeCaptioner) -> None:
+    result = run("a.jpg", "--model", "m", "--n-best", "2", "--beam-size", "4")
+    assert result.stdout.splitlines() == [
+        "a.jpg\ta picture called a\t-1.2500",
+        "a.jpg\ta picture called a 1\t-2.2500",
+    ]
+    assert captioner.asked == [(4, 2)]
+
+
+def test_an_image_that_cannot_be_read_is_listed_and_the_rest_captioned() -> None:
+    result = run("a.jpg", "broken.jpg", "b.jpg", "--model", "m")
+    assert result.exit_code == 1
+    assert [line.partition("\t")[0] for line in result.stdout.splitlines()] == ["a.jpg", "b.jpg"]
+    assert "warning: broken.jpg: damaged; copy it again" in result.stderr
+
+
+@pytest.mark.parametrize("asked", [["--output", "-"], ["--json"]])
+def test_jsonl_on_standard_output_has_a_line_for_every_image(asked: list[str]) -> None:
+    result = run("a.jpg", "broken.jpg", "--model", "m", *asked)
+    assert result.exit_code == 1
+    assert [json.loads(line) for line in result.stdout.splitlines()] == [
+        {
+            "image": "a.jpg",
+            "caption": "a picture called a",
+            "log_probability": -1.25,
+            "tokens": ["a", "picture", "called", "a"],
+        },
+        {"image": "broken.jpg", "error": "broken.jpg: damaged; copy it again"},
+    ]
+
+
+def test_a_file_is_written_and_told(here: Path) -> None:
+    result = run("a.jpg", "broken.jpg", "--model", "m", "--output", "out.jsonl")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert len((here / "out.jsonl").read_text().splitlines()) == 2
+    assert "1 images captioned: out.jsonl" in result.stderr
+
+
+def test_a_file_and_json_give_a_summary(here: Path) -> None:
+    result = run("a.jpg", "broken.jpg", "--model", "m", "--output", "out.csv", "--json")
+    assert json.loads(result.stdout) == {"output": "out.csv", "captioned": 1, "failed": 1}
+
+
+def test_a_file_name_is_judged_before_the_model_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Captioner, "load", lambda model: pytest.fail("loaded"))
+    result = run("a.jpg", "--model", "m", "--output", "out.txt")
+    assert result.exit_code == 2
+    assert "allowed: .jsonl, .csv, .parquet" in result.stderr
+
+
+def test_fewer_than_one_caption_is_refused() -> None:
+    result = run("a.jpg", "--model", "m", "--n-best", "0")
+    assert result.exit_code == 2
+    assert "--n-best 0" in result.stderr
+
+
+def test_without_a_model_the_newest_run_is_taken_and_named_once(here: Path) -> None:
+    (here / "runs" / "first" / "bundle").mkdir(parents=True)
+    (here / "runs" / "first" / "bundle" / "manifest.json").write_text("{}")
+    result = run("a.jpg")
+    assert result.exit_code == 0
+    assert result.stderr.count("runs/first") == 1
+
+
+def test_without_a_model_and_without_a_run_it_says_what_to_do() -> None:
+    result = run("a.jpg")
+    assert result.exit_code == 2
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("error: no --model given and no trained run in ./runs; pass --model MODEL")
+
+
+def test_odd_names_stay_in_their_line_and_column(here: Path) -> None:
+    name = "new\nline\tand tab\x1b[31m.jpg"
+    (here / name).write_bytes(b"x")
+    result = run(name, "--model", "m")
+    (line,) = result.stdout.splitlines()
+    assert line.startswith("new\\nline\\tand tab\\x1b[31m.jpg\t")
+    assert line.count("\t") == 1
+
+
+def test_names_with_brackets_are_not_taken_for_markup(here: Path) -> None:
+    (here / "[bold]dog :smile:.jpg").write_bytes(b"x")
+    assert run("[bold]dog :smile:.jpg", "--model", "m").stdout.startswith("[bold]dog :smile:.jpg\t")
+
+
+def test_right_to_left_captions_are_printed_as_they_are(captioner: FakeCaptioner) -> None:
+    captioner.caption = "كلب بني 🐕"
+    assert run("a.jpg", "--model", "m").stdout == "a.jpg\tكلب بني 🐕\n"
+
+
+DRIVER = """
+import sys
+sys.path.insert(0, {root!r})
+from tests.fakes import FakeCaptioner
+from cutline.captioner import Captioner
+Captioner.load = lambda model: FakeCaptioner({caption!r})
+sys.argv = ["cutline", "caption", *sys.argv[1:]]
+from cutline.cli import main
+main()
+"""
+
+
+def command(*arguments: str, caption: str = "a picture called {}") -> list[str]:
+    root = str(Path(__file__).resolve().parents[2])
+    return [sys.executable, "-c", DRIVER.format(root=root, caption=caption), *arguments]
+
+
+def test_a_reader_that_leaves_early_ends_it_quietly(here: Path) -> None:
+    folder = here / "many"
+    folder.mkdir()
+    for number in range(3000):
+        (folder / f"{number:05}{'x' * 60}.jpg").write_bytes(b"x")
+    process = subprocess.Popen(
+        command("many", "--model", "m"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    first = process.stdout.readline()
+    process.stdout.close()
+    complaints = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(timeout=60) == 0
+    assert first.startswith("many/00000")
+    assert not [line for line in complaints.splitlines() if not line.startswith("captioning:")]
+
+
+def test_a_terminal_without_unicode_gets_escapes_and_json_stays_json() -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    seen = [
+        subprocess.run(
+            command("a.jpg", "--model", "m", "--quiet", *more, caption="كلب 🐕"),
+            capture_output=True,
+            env=environment,
+            timeout=60,
+            check=True,
+        ).stdout.decode("ascii")
+        for more in ([], ["--json"])
+    ]
+    assert seen[0].startswith("a.jpg\t\\u0643")
+    assert json.loads(seen[1])["caption"] == "كلب 🐕"

@@ -1,0 +1,211 @@
+"""Each command but ``caption``: what it asks its recipe for and what it prints."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.fakes import StubRecipe, made_up_evaluation, made_up_history
+from typer.testing import CliRunner, Result
+
+from cutline.cli.app import app
+from cutline.records import Problem, Run
+
+LOST = Problem("missing image", "gone.jpg", "no such file; left out")
+MENDED = Problem("duplicate row", "captions.csv row 3", "kept once")
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner(env={"NO_COLOR": "1", "COLUMNS": "200"}).invoke(
+        app, list(arguments), prog_name="cutline"
+    )
+
+
+def trained(**changes: object) -> Run:
+    values = {"folder": "runs/first", "history": made_up_history(), "best_epoch": 3, **changes}
+    return Run(**values)  # type: ignore[arg-type]
+
+
+def test_train_hands_every_option_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = StubRecipe.put(monkeypatch, "train", "train", trained())
+    options = (
+        "--images photos --run runs/first --preset merge --encoder resnet50 --encoder-weights w.h5 --epochs 7"
+    )
+    more = "--config my.toml --set training.seed=1 --set decoder.dropout=0.1 --resume --format coco"
+    columns = "--image-column file --caption-column words"
+    result = run("train", "captions.csv", *options.split(), *more.split(), *columns.split())
+    assert result.exit_code == 0, result.stderr
+    ((arguments, keywords),) = recipe.calls
+    assert arguments == ("captions.csv", "merge", Path("runs/first"))
+    assert keywords == {
+        "images": Path("photos"),
+        "config": Path("my.toml"),
+        "assignments": ["training.seed=1", "decoder.dropout=0.1"],
+        "overrides": {
+            "encoder.name": "resnet50",
+            "encoder.weights": "w.h5",
+            "training.epochs": 7,
+            "data.format": "coco",
+            "data.image_column": "file",
+            "data.caption_column": "words",
+        },
+        "resume": True,
+    }
+
+
+def test_train_without_options_leaves_everything_to_the_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = StubRecipe.put(monkeypatch, "train", "train", trained())
+    result = run("train", "captions.csv")
+    ((arguments, keywords),) = recipe.calls
+    assert arguments == ("captions.csv", None, None)
+    assert set(keywords.pop("overrides").values()) == {None}
+    assert keywords == {"images": None, "config": None, "assignments": (), "resume": False}
+    assert result.stdout == "runs/first: best epoch 3 of 4, val CIDEr-D 30.0, BLEU-4 12.0, val loss 1.400\n"
+    assert "cutline caption PHOTO... --model runs/first" in result.stderr
+
+
+def test_train_lists_lost_images_and_says_so_by_its_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    StubRecipe.put(monkeypatch, "train", "train", trained(problems=(MENDED, LOST)))
+    result = run("train", "captions.csv", "--quiet")
+    assert result.exit_code == 1
+    assert result.stderr == "warning: missing image: gone.jpg: no such file; left out\n"
+
+
+def test_rows_that_were_only_mended_are_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    StubRecipe.put(monkeypatch, "train", "train", trained(problems=(MENDED,)))
+    assert run("train", "captions.csv").exit_code == 0
+
+
+def test_of_many_lost_images_fifty_are_listed_and_the_rest_located(monkeypatch: pytest.MonkeyPatch) -> None:
+    StubRecipe.put(monkeypatch, "train", "train", trained(problems=(LOST,) * 1050))
+    lines = run("train", "captions.csv", "--quiet").stderr.splitlines()
+    assert len(lines) == 51
+    assert lines[-1] == "warning: and 1,000 more, all of them in runs/first/problems.csv"
+
+
+def test_an_interrupted_training_tells_how_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    StubRecipe.put(monkeypatch, "train", "train", trained(interrupted=True))
+    result = run("train", "captions.csv", "--images", "my photos")
+    assert result.exit_code == 130
+    command = "cutline train captions.csv --images 'my photos' --run runs/first --resume"
+    assert result.stderr.splitlines()[-1] == f"error: interrupted; go on with: {command}"
+
+
+def test_a_training_interrupted_at_once_has_no_scores_to_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    StubRecipe.put(monkeypatch, "train", "train", trained(interrupted=True, history=(), best_epoch=0))
+    result = run("train", "captions.csv")
+    assert result.exit_code == 130
+    assert "no epoch was finished" in result.stdout
+
+
+def test_train_as_json_is_one_document(monkeypatch: pytest.MonkeyPatch) -> None:
+    StubRecipe.put(monkeypatch, "train", "train", trained(problems=(MENDED,)))
+    document = json.loads(run("train", "captions.csv", "--json").stdout)
+    assert document["folder"] == "runs/first"
+    assert [record["epoch"] for record in document["history"]] == [1, 2, 3, 4]
+    assert document["problems"][0]["kind"] == "duplicate row"
+
+
+@pytest.fixture
+def evaluate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> StubRecipe:
+    return StubRecipe.put(monkeypatch, "evaluate", "evaluate", made_up_evaluation(tmp_path))
+
+
+def test_evaluate_hands_its_options_on(evaluate: StubRecipe) -> None:
+    run("evaluate", "runs/first", "captions.csv", "--images", "photos", "--split", "val", "--out", "here")
+    ((arguments, keywords),) = evaluate.calls
+    assert arguments == ("runs/first", "captions.csv")
+    assert keywords.pop("overrides")["data.format"] is None
+    assert keywords == {"images": Path("photos"), "split": "val", "out": Path("here")}
+
+
+def test_evaluate_sets_scores_beside_the_most_common_caption(evaluate: StubRecipe) -> None:
+    result = run("evaluate", "runs/first", "captions.csv")
+    assert result.exit_code == 0
+    rows = {line.split()[0]: line.split()[1:] for line in result.stdout.splitlines()}
+    assert rows["BLEU-4"] == ["21.1", "2.1"]
+    assert rows["CIDEr-D"] == ["142.3", "12.3"]
+    for words in ("6 references", "tokenizer ptb", "a most common dog", "teacher forcing", "1.734", "61.2%"):
+        assert words in result.stdout
+    assert "report: evaluation-test/report.html" in result.stdout
+
+
+def test_evaluate_as_json_has_the_figures_and_not_every_caption(evaluate: StubRecipe) -> None:
+    document = json.loads(run("evaluate", "runs/first", "captions.csv", "--json", "--out", "here").stdout)
+    assert document["scores"]["cider_d"] == 142.3
+    assert document["baseline"]["cider_d"] == 12.3
+    assert document["report"] == "here/report.html"
+    assert not {"captions", "references", "images"} & set(document)
+
+
+def test_an_evaluation_that_lost_images_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    StubRecipe.put(monkeypatch, "evaluate", "evaluate", made_up_evaluation(tmp_path, problems=(LOST,)))
+    result = run("evaluate", "runs/first", "captions.csv")
+    assert result.exit_code == 1
+    assert "gone.jpg" in result.stderr
+
+
+@dataclass(frozen=True)
+class Looked:
+    """As a check's report."""
+
+    problems: tuple[Problem, ...]
+
+    def lines(self) -> list[str]:
+        return ["1,200 images", "the caption 'a\tdog'"]
+
+    def as_dict(self) -> dict[str, object]:
+        return {"images": 1200, "coverage": float("nan"), "problems": self.problems}
+
+
+@pytest.mark.parametrize(("problem", "code"), [(MENDED, 0), (LOST, 1)])
+def test_check_tells_what_it_found_and_lists_what_was_lost(
+    monkeypatch: pytest.MonkeyPatch, problem: Problem, code: int
+) -> None:
+    recipe = StubRecipe.put(monkeypatch, "check", "check", Looked((problem,)))
+    result = run("check", "captions.csv", "--images", "photos", "--format", "table")
+    assert result.exit_code == code
+    assert result.stdout == "1,200 images\nthe caption 'a\\tdog'\n"
+    assert ("gone.jpg" in result.stderr) == bool(code)
+    ((arguments, keywords),) = recipe.calls
+    assert arguments == ("captions.csv",)
+    assert keywords["images"] == Path("photos")
+    assert keywords["overrides"]["data.format"] == "table"
+
+
+def test_check_as_json_has_the_problems_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    StubRecipe.put(monkeypatch, "check", "check", Looked((MENDED,)))
+    document = json.loads(run("check", "captions.csv", "--json").stdout)
+    assert document["images"] == 1200
+    assert document["coverage"] is None
+    assert document["problems"][0]["where"] == "captions.csv row 3"
+
+
+def test_report_prints_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = StubRecipe.put(monkeypatch, "report", "write_report", Path("runs/first/report.html"))
+    assert run("report", "runs/first").stdout == "runs/first/report.html\n"
+    assert recipe.calls == [(("runs/first",), {})]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """As a demo's record."""
+
+    lines: tuple[str, ...]
+    report: str
+
+
+def test_demo_prints_what_it_did(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = StubRecipe.put(monkeypatch, "demo", "demo", Shown(("Drew scenes", "Report: r.html"), "r.html"))
+    assert run("demo").stdout == "Drew scenes\nReport: r.html\n"
+    assert recipe.calls == [((Path("cutline-demo"),), {})]
+    assert json.loads(run("demo", "--json", "--out", "elsewhere").stdout)["report"] == "r.html"
+
+
+def test_notes_go_to_standard_error_and_quiet_leaves_warnings(monkeypatch: pytest.MonkeyPatch) -> None:
+    StubRecipe.put(monkeypatch, "report", "write_report", Path("r.html"), note="reading", warning="odd")
+    assert run("report", "runs/first").stderr == "reading\nwarning: odd\n"
+    quiet = run("report", "runs/first", "--quiet")
+    assert (quiet.stdout, quiet.stderr) == ("r.html\n", "warning: odd\n")
