@@ -48,10 +48,7 @@ def decode(
     Raises:
         ConfigError: ``n_best`` is below 1 or above the beam size.
     """
-    if not 1 <= n_best <= options.beam_size:
-        raise ConfigError(
-            f"n_best is {n_best}, allowed is 1 to the beam size ({options.beam_size}); raise --beam-size"
-        )
+    _check_n_best(n_best, options)
     found: list[list[Hypothesis]] = []
     for at in range(0, len(features), options.batch_size):
         batch = np.asarray(features[at : at + options.batch_size], np.float32)
@@ -60,6 +57,13 @@ def decode(
             for results in _search(model, batch, options, n_best)
         ]
     return found
+
+
+def _check_n_best(n_best: int, options: DecodingOptions) -> None:
+    if not 1 <= n_best <= options.beam_size:
+        raise ConfigError(
+            f"n_best is {n_best}, allowed is 1 to the beam size ({options.beam_size}); raise --beam-size"
+        )
 
 
 def _search(
@@ -132,9 +136,10 @@ class Captioner:
             ImageError: The image cannot be read.
             ConfigError: ``beam_size`` or ``n_best`` is out of range.
         """
+        options = self._options(beam_size, n_best)
         pixels = decode_image(image, self.session.input_size)
         features = self.session.encode(pixels[np.newaxis])
-        return decode(self.session, features, self.vocabulary, self._options(beam_size, n_best), n_best)[0]
+        return decode(self.session, features, self.vocabulary, options, n_best)[0]
 
     def caption_all(
         self, images: Iterable[str], beam_size: int | None = None, n_best: int = 1
@@ -148,9 +153,15 @@ class Captioner:
             images: Paths.
             beam_size: As for :meth:`caption`.
             n_best: As for :meth:`caption`.
+
+        Raises:
+            ConfigError: ``beam_size`` or ``n_best`` is out of range; at once, not with the first record.
         """
-        options = self._options(beam_size, n_best)
-        paths = iter(images)
+        return self._caption_batches(iter(images), self._options(beam_size, n_best), n_best)
+
+    def _caption_batches(
+        self, paths: Iterator[str], options: DecodingOptions, n_best: int
+    ) -> Iterator[CaptionedImage]:
         while batch := list(islice(paths, options.batch_size)):
             yield from self._caption_batch(batch, options, n_best)
 
@@ -177,4 +188,6 @@ class Captioner:
     def _options(self, beam_size: int | None, n_best: int) -> DecodingOptions:
         defaults = self.bundle.decoding
         size = max(defaults.beam_size, n_best) if beam_size is None else beam_size
-        return validate(DecodingOptions, {**defaults.model_dump(), "beam_size": size})
+        options = validate(DecodingOptions, {**defaults.model_dump(), "beam_size": size})
+        _check_n_best(n_best, options)
+        return options

@@ -117,7 +117,7 @@ def teacher_forcing_batches(
         Elements ``((features, inputs), targets, weights)``: features float32 (B, *feature shape); inputs and
         targets int32 (B, T), the targets one token ahead; weights float32 (B, T), 0 on padding.
     """
-    texts = tf.constant(list(table.texts))
+    texts = tf.constant(list(table.texts), tf.string)
     lengths = tf.constant(table.lengths)
 
     def indices() -> Iterator[NDArray[np.int64]]:

@@ -21,7 +21,7 @@ from cutline.progress import Progress, Silent
 from cutline.recipes import run_folder as layout
 from cutline.recipes.extract import extract_features, feature_reader
 from cutline.recipes.prepare import load_dataset, split_dataset
-from cutline.recipes.report import write_evaluation_report
+from cutline.recipes.report import evaluation_folder, write_evaluation_report
 from cutline.recipes.results import EVALUATION, save_evaluation
 from cutline.records import SPLITS, Dataset, EvaluationResult, Example
 from cutline.runtime import Bundle
@@ -111,17 +111,16 @@ def _groups(bundle: Bundle, overrides: Mapping[str, Any]) -> _Groups:
 
 
 def _output_folder(model: Path, split: str, out: Path | None) -> Path:
-    if out is None:
-        is_run = (model / layout.CONFIG).exists()
-        return (model if is_run else Path()) / f"evaluation-{split}"
+    out = evaluation_folder(model, split) if out is None else out
     if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / EVALUATION).exists())):
         raise RunError(f"{out}: exists and is not an evaluation; choose another folder with --out")
     return out
 
 
 def _with_splits(dataset: Dataset, model: Path, options: DataOptions, split: str) -> Dataset:
-    saved = model / layout.SPLIT
-    known = load_splits(saved) if saved.exists() else None
+    # The bundle inside a run knows as well as the run itself what was trained on.
+    run = model.resolve().parent if model.resolve().name == layout.BUNDLE else model
+    known = load_splits(run / layout.SPLIT) if (run / layout.SPLIT).exists() else None
     return split_dataset(dataset, options, () if split == "all" else (split,), known)
 
 

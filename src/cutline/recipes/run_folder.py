@@ -63,7 +63,10 @@ def require_free(folder: Path) -> None:
 def require_run(folder: Path) -> RunConfig:
     """Return the configuration of the run in ``folder``; raise RunError when there is no run."""
     if not (folder / CONFIG).exists():
-        raise RunError(f"{folder}: no run to resume here (no {CONFIG}); leave --resume out to start one")
+        advice = "leave --resume out to start one"
+        if folder.exists():
+            advice += "; should that be refused, remove the folder: training never began in it"
+        raise RunError(f"{folder}: no run to resume here (no {CONFIG}); {advice}")
     return validate(RunConfig, read_toml(folder / CONFIG))
 
 

@@ -175,6 +175,8 @@ def _train(corridor: _Corridor, resume: bool, progress: Progress) -> Run:
         checkpoint = Checkpoint((), 0, {})
     else:
         trainer.restore(checkpoint.state)
+        # A kill may have fallen between the checkpoint and the history.
+        save_history(folder / layout.HISTORY, checkpoint.history)
         progress.note(f"going on after epoch {len(checkpoint.history)} of {folder}")
     kept = [checkpoint]
     log = TensorBoardLog(folder / "logs")

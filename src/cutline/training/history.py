@@ -30,8 +30,11 @@ def load_history(path: Path) -> tuple[EpochRecord, ...]:
     """Read the epochs back; RunError when the file is missing or not a history."""
     try:
         with path.open(encoding="utf-8", newline="") as stream:
-            return tuple(_record(row) for row in csv.DictReader(stream))
-    except (OSError, KeyError, TypeError, ValueError) as error:
+            rows = csv.DictReader(stream)
+            if not set(_COLUMNS) <= set(rows.fieldnames or ()):
+                raise ValueError(f"its columns are not {', '.join(_COLUMNS)}")
+            return tuple(_record(row) for row in rows)
+    except (OSError, TypeError, ValueError, csv.Error) as error:
         raise RunError(f"{path}: not a training history ({error})") from None
 
 

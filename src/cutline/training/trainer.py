@@ -89,6 +89,12 @@ class Trainer:
             odd = sorted(set(variables) ^ set(state))[0]
             raise RunError(f"the checkpoint is of another model (differs at {odd}); start a new run")
         for key, variable in variables.items():
+            if state[key].shape != tuple(variable.shape):
+                raise RunError(
+                    f"the checkpoint is of another model ({key} has shape {state[key].shape}, expected "
+                    f"{tuple(variable.shape)}); start a new run"
+                )
+        for key, variable in variables.items():
             variable.assign(state[key])
 
     def _variables(self) -> dict[str, keras.Variable]:

@@ -1,0 +1,178 @@
+"""The captioner over a scripted session: no framework, readable words."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.fakes import ScriptedStepModel
+
+from cutline.captioner import Captioner, decode
+from cutline.config import DecoderOptions, DecodingOptions
+from cutline.errors import BundleError, ConfigError, ImageError
+from cutline.runtime import Bundle
+from cutline.text import Tokenizer, Vocabulary
+from cutline.text.vocabulary import SPECIALS
+
+WORDS = Vocabulary((*SPECIALS, "red", "green", "dot", "big"), Tokenizer())
+END, RED, GREEN, DOT, BIG = 3, 4, 5, 6, 7
+
+
+def colours(image: int, written: tuple[int, ...]) -> Sequence[float]:
+    """Image 0 is green and image 1 red; every token but the words is tempting and must not be written."""
+    chances = np.full(len(WORDS), 1e-4)
+    chances[:3] = 0.2  # padding, unknown, start
+    if not written:
+        chances[[RED, GREEN]] = (0.2, 0.15) if image else (0.15, 0.2)
+        chances[BIG] = 0.05
+    elif written[-1] in (RED, GREEN):
+        chances[DOT] = 0.3
+    elif written[-1] == BIG:
+        chances[RED] = 0.3
+    else:
+        chances[END] = 0.3
+    return list(chances / chances.sum())
+
+
+class Session(ScriptedStepModel):
+    """Sees whether the upper left pixel is more red than green."""
+
+    input_size = (4, 6)
+
+    def __init__(self, script: Callable[[int, tuple[int, ...]], Sequence[float]] = colours) -> None:
+        super().__init__(script, start_id=2)
+        self.encoded: list[int] = []
+
+    def encode(self, images: np.ndarray) -> np.ndarray:
+        assert images.dtype == np.uint8
+        assert images.shape[1:] == (4, 6, 3)
+        self.encoded.append(len(images))
+        return (images[:, 0, 0, :1] > images[:, 0, 0, 1:2]).astype(np.float32)
+
+
+def captioner(session: Session, **decoding: int | float) -> Captioner:
+    bundle = Bundle({}, {}, DecoderOptions(), {}, (1,), WORDS, DecodingOptions(**decoding))
+    return Captioner(bundle, session)
+
+
+@pytest.fixture
+def files(tmp_path) -> list[str]:
+    """Red, green, red, a file that is no image, and a red one."""
+    paths = []
+    for number, colour in enumerate(["red", "green", "red", None, "red"]):
+        path = tmp_path / f"{number}.png"
+        if colour is None:
+            path.write_text("this is not an image")
+        else:
+            Image.new("RGB", (20, 10), colour).save(path)
+        paths.append(str(path))
+    return paths
+
+
+def test_an_image_is_captioned_from_path_bytes_picture_or_pixels(files):
+    picture = Image.new("RGB", (9, 9), "green")
+    stream = io.BytesIO()
+    picture.save(stream, "PNG")
+    for source in (files[1], Path(files[1]), stream.getvalue(), picture, np.asarray(picture)):
+        (hypothesis,) = captioner(Session()).caption(source)
+        assert hypothesis.text == "green dot"
+        assert hypothesis.tokens == ("green", "dot")
+        assert hypothesis.token_ids == (GREEN, DOT)
+        assert hypothesis.log_probability < 0
+
+
+def test_markers_and_unknown_are_never_written(files):
+    for beam_size in (1, 2, 5):
+        for hypothesis in captioner(Session()).caption(files[0], beam_size=beam_size, n_best=beam_size):
+            assert not set(hypothesis.tokens) & set(SPECIALS)
+
+
+def test_n_best_hypotheses_differ_and_come_best_first(files):
+    found = captioner(Session()).caption(files[0], beam_size=4, n_best=3)
+    assert [hypothesis.text for hypothesis in found[:2]] == ["red dot", "green dot"]
+    assert len({hypothesis.text for hypothesis in found}) == 3
+    logs = [hypothesis.log_probability for hypothesis in found]
+    assert logs == sorted(logs, reverse=True)
+
+
+def test_asking_for_more_hypotheses_alone_widens_the_beam(files):
+    assert len(captioner(Session()).caption(files[0], n_best=3)) == 3
+    assert len(captioner(Session(), beam_size=2).caption(files[0])) == 1
+
+
+@pytest.mark.parametrize(
+    ("beam_size", "n_best", "message"),
+    [
+        (0, 1, "beam_size: .*greater than or equal to 1 .found 0"),
+        (101, 1, "beam_size: .*less than or equal to 100 .found 101"),
+        (2, 3, r"n_best is 3, allowed is 1 to the beam size \(2\); raise --beam-size"),
+        (None, 0, r"n_best is 0, allowed is 1 to the beam size \(1\)"),
+        (None, 101, "beam_size: .*found 101"),
+    ],
+)
+def test_numbers_out_of_range_are_refused_before_any_image_is_read(beam_size, n_best, message):
+    session = Session()
+    with pytest.raises(ConfigError, match=message):
+        captioner(session).caption("there-is-no-such.png", beam_size, n_best)
+    with pytest.raises(ConfigError, match=message):
+        captioner(session).caption_all(["there-is-no-such.png"], beam_size, n_best)
+    with pytest.raises(ConfigError, match="n_best"):
+        decode(session, np.zeros((1, 1)), WORDS, DecodingOptions(), n_best=2)
+    assert session.encoded == []
+
+
+def test_the_longest_caption_is_as_long_as_allowed(files):
+    (hypothesis,) = captioner(Session(), max_length=1).caption(files[0])
+    assert hypothesis.tokens == ("red",)
+
+
+def test_one_bad_image_among_many_is_reported_in_its_place(files):
+    session = Session()
+    missing = str(Path(files[0]).parent / "none.png")
+    records = list(captioner(session, batch_size=2).caption_all([missing, *files]))
+    assert [record.image for record in records] == [missing, *files]
+    assert [record.hypotheses[0].text if record.hypotheses else None for record in records] == [
+        None, "red dot", "green dot", "red dot", None, "red dot",
+    ]  # fmt: skip
+    assert [bool(record.error) for record in records] == [True, False, False, False, True, False]
+    assert "3.png" in str(records[4].error)
+    assert session.encoded == [1, 2, 1]
+
+
+def test_a_bad_image_alone_raises_and_in_a_batch_of_its_own_reaches_no_encoder(files):
+    session = Session()
+    with pytest.raises(ImageError, match=r"3\.png"):
+        captioner(session).caption(files[3])
+    (record,) = captioner(session).caption_all([files[3]])
+    assert record.error
+    assert session.encoded == []
+
+
+def test_images_are_taken_at_most_one_batch_ahead(files):
+    taken: list[str] = []
+
+    def endless() -> Iterator[str]:
+        while True:
+            taken.append(files[0])
+            yield files[0]
+
+    records = captioner(Session(), batch_size=3).caption_all(endless())
+    assert taken == []
+    for count in range(1, 8):
+        next(records)
+        assert len(taken) <= count + 2
+
+
+def test_hypotheses_of_a_batch_equal_those_of_images_alone(files):
+    good = [path for index, path in enumerate(files) if index != 3]
+    together = [record.hypotheses for record in captioner(Session()).caption_all(good, 2, 2)]
+    assert together == [tuple(captioner(Session()).caption(path, 2, 2)) for path in good]
+
+
+def test_no_model_no_captioner(tmp_path):
+    with pytest.raises(BundleError, match="no such model"):
+        Captioner.load(tmp_path / "none")
