@@ -26,8 +26,8 @@ def rate_at(step: int, options: TrainingOptions, total_steps: int) -> float:
 
     Example:
         >>> options = TrainingOptions(learning_rate=0.5, warmup_steps=10)
-        >>> rate_at(4, options, 100), rate_at(100, options, 100)
-        (0.25, 0.005)
+        >>> rate_at(0, options, 100), rate_at(100, options, 100)
+        (0.05, 0.005)
     """
     warm = min(1.0, (step + 1) / options.warmup_steps) if options.warmup_steps else 1.0
     share = 1.0
