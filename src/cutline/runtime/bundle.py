@@ -114,6 +114,8 @@ def load_bundle(folder: Path) -> Bundle:
     recover_folder(folder)
     manifest = _read_manifest(folder)
     _check_files(folder, manifest)
+    if not isinstance(manifest.get("encoder", {}), dict):
+        raise BundleError(f"{folder / MANIFEST}: 'encoder' is no description; copy the bundle again")
     known = {"format", "format_version", "encoder", "decoder", "feature_shape", "decoding", "files"}
     try:
         return Bundle(
@@ -121,7 +123,7 @@ def load_bundle(folder: Path) -> Bundle:
             encoder_arrays=load_arrays(folder / ENCODER),
             decoder=validate(DecoderOptions, manifest["decoder"]),
             decoder_arrays=load_arrays(folder / DECODER),
-            feature_shape=tuple(manifest["feature_shape"]),
+            feature_shape=_feature_shape(manifest["feature_shape"]),
             vocabulary=Vocabulary.load(folder / VOCABULARY),
             decoding=validate(DecodingOptions, manifest["decoding"]),
             details={key: value for key, value in manifest.items() if key not in known},
@@ -129,7 +131,7 @@ def load_bundle(folder: Path) -> Bundle:
         )
     except KeyError as error:
         raise BundleError(f"{folder / MANIFEST}: has no {error}; copy the bundle again") from None
-    except ConfigError as error:
+    except (ConfigError, ValueError) as error:
         raise BundleError(f"{folder / MANIFEST}: {error}") from None
 
 
@@ -148,6 +150,12 @@ def find_bundle(model: Path) -> Path:
     if (model / "config.toml").exists():
         raise BundleError(f"{model}: no epoch of this run was finished; train it with --resume")
     raise BundleError(f"{model}: neither a run folder nor a bundle (no {MANIFEST}); pass the folder of --run")
+
+
+def _feature_shape(value: object) -> tuple[int, ...]:
+    if isinstance(value, list) and len(value) in (1, 2) and all(type(n) is int and n > 0 for n in value):
+        return tuple(value)
+    raise ValueError(f"feature_shape is {value!r}, expected [D] or [R, D]; copy the bundle again")
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
@@ -171,11 +179,12 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
 
 def _check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
     listed = manifest.get("files")
-    if not isinstance(listed, dict) or not {ENCODER, DECODER, VOCABULARY} <= set(listed):
+    known = isinstance(listed, dict) and all(isinstance(facts, dict) for facts in listed.values())
+    if not isinstance(listed, dict) or not known or not {ENCODER, DECODER, VOCABULARY} <= set(listed):
         raise BundleError(f"{folder / MANIFEST}: does not list the bundle's files; copy the bundle again")
     for name, facts in listed.items():
         path = folder / name
-        if Path(name).name != name:
+        if Path(name).name != name or name in ("", ".."):
             raise BundleError(f"{folder / MANIFEST}: refused the file name {name!r}: it leaves the bundle")
         if not path.is_file():
             raise BundleError(f"{folder}: the bundle is incomplete: {name} is missing; copy the bundle again")

@@ -53,7 +53,8 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
     if not path.exists():
         return None
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        # Opened here, because NumPy leaves a file that is no archive open.
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             details = json.loads(str(arrays[_DETAILS]))
             state = {key: arrays[key] for key in arrays.files if key != _DETAILS}
         history = tuple(EpochRecord(**record) for record in details["history"])
