@@ -65,14 +65,16 @@ def load_decoder(
 
 def _refuse_other_widths(options: DecoderOptions, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Compare widths before building: one changed digit in a manifest must not take all memory."""
-    stored = {
-        "lstm_units": np.shape(arrays.get("lstm/lstm_cell/recurrent_kernel"))[:1],
-        "embedding_units": np.shape(arrays.get("embedding/embeddings"))[1:],
+    places = {
+        "lstm_units": ("lstm/lstm_cell/recurrent_kernel", 0),
+        "embedding_units": ("embedding/embeddings", 1),
     }
-    for key, width in stored.items():
-        if width and width != (getattr(options, key),):
+    for key, (name, axis) in places.items():
+        expected = getattr(options, key)
+        shape = arrays[name].shape if name in arrays else ()
+        if len(shape) == 2 and shape[axis] != expected:
             raise BundleError(
-                f"decoder weights have {key} {width[0]}, its options say {getattr(options, key)}"
+                f"decoder weights have {key} {shape[axis]}, the decoder's options say {expected}"
             )
 
 
