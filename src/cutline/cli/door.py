@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from cutline.cli.failures import guarded
+from cutline.cli.quiet_loading import quieten_loading
 from cutline.cli.screen import Flags, Screen
 
 
@@ -73,5 +74,6 @@ def _quieten_libraries(flags: Flags) -> None:
     os.environ.setdefault("GRPC_VERBOSITY", "INFO" if flags.debug else "ERROR")
     if flags.debug:
         return
+    quieten_loading()
     for name in ("matplotlib", "tensorflow", "absl", "h5py"):
         logging.getLogger(name).setLevel(logging.ERROR)

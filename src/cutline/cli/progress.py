@@ -69,7 +69,8 @@ def spell_rate(count: float, seconds: float, unit: str) -> str:
     if seconds <= 0 or count <= 0:
         return ""
     rate = count / seconds
-    return f"{rate:,.0f} {unit}/s" if rate >= 10 else f"{rate:.2g} {unit}/s"
+    digits = f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}" if rate >= 1 else f"{rate:.2g}"
+    return f"{digits} {unit}/s"
 
 
 def spell_values(values: Mapping[str, float]) -> str:
