@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cutline.errors import BundleError
 from cutline.files import replacing
+
+DAMAGE: Final = (
+    *(OSError, EOFError, ValueError, TypeError, AttributeError, RuntimeError, MemoryError),
+    *(zipfile.BadZipFile, zlib.error),
+)
+"""What NumPy and zipfile raise on archives in which bits have changed: found by changing them."""
 
 
 def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -31,7 +38,7 @@ def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
         # Opened here, because NumPy leaves a file that is no archive open.
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             return {name: _widest(stored[name]) for name in stored.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except DAMAGE as error:
         raise BundleError(f"{path}: cannot be read ({error}); copy the bundle again or train again") from None
 
 

@@ -7,7 +7,6 @@ weights in place, and a kill in the middle would leave neither the old nor the n
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from cutline.errors import RunError
 from cutline.files import replacing
 from cutline.records import EpochRecord
+from cutline.runtime.arrays import DAMAGE
 
 _DETAILS = "details"
 
@@ -59,5 +59,5 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
             state = {key: arrays[key] for key in arrays.files if key != _DETAILS}
         history = tuple(EpochRecord(**record) for record in details["history"])
         return Checkpoint(history, int(details["best_epoch"]), state)
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except (KeyError, *DAMAGE) as error:
         raise RunError(f"{path}: the checkpoint is damaged ({error}); start a new run") from None
