@@ -1,0 +1,149 @@
+"""The loop over a scripted trainer: no learning, only its rules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cutline.config import TrainingOptions
+from cutline.progress import Silent
+from cutline.records import Scores
+from cutline.training.checkpoints import Checkpoint
+from cutline.training.loop import Hooks, Validation, run_epochs
+
+
+class ScriptedTrainer:
+    """Its only state is how many epochs it was trained."""
+
+    def __init__(self, epochs: int, patience: int, interrupt_in: int | None = None) -> None:
+        self.options = TrainingOptions(epochs=epochs, patience=patience)
+        self.trained = 0
+        self.interrupt_in = interrupt_in
+
+    def learning_rate(self) -> float:
+        return 0.5 / (1 + self.trained)
+
+    def train_epoch(self, batches: Any, epoch: int, stage: Any) -> tuple[float, float]:
+        assert batches == [f"epoch {epoch}"]
+        if epoch == self.interrupt_in:
+            raise KeyboardInterrupt
+        self.trained += 1
+        return 3.0 / epoch, 0.1 * epoch
+
+    def measure(self, batches: Any) -> tuple[float, float]:
+        assert batches == ["val"]
+        return 4.0 / self.trained, 0.05 * self.trained
+
+    def state(self) -> dict[str, np.ndarray]:
+        return {"model/000": np.array(self.trained)}
+
+
+class Listener(Silent):
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
+
+
+def run(
+    scores: Sequence[float],
+    epochs: int = 9,
+    patience: int = 9,
+    start: Checkpoint | None = None,
+    interrupt_in: int | None = None,
+) -> SimpleNamespace:
+    """Run the loop with these val CIDEr-D scores, epoch by epoch."""
+    trainer = ScriptedTrainer(epochs, patience, interrupt_in)
+    start = start or Checkpoint((), 0, {})
+    trainer.trained = len(start.history)
+    kept: list[tuple[Checkpoint, bool]] = []
+    listener = Listener()
+
+    def validate() -> Validation:
+        score = scores[trainer.trained - 1]
+        return Validation(
+            Scores(0, 0, 0, score / 4, 0, score, 2, 4, "ptb"), 0.5, [("a.png", f"score {score}")]
+        )
+
+    hooks = Hooks(
+        lambda epoch: [f"epoch {epoch}"],  # type: ignore[arg-type,return-value]
+        lambda: ["val"],  # type: ignore[arg-type,return-value]
+        validate,
+        lambda checkpoint, best: kept.append((checkpoint, best)),
+    )
+    outcome = SimpleNamespace(kept=kept, notes=listener.notes, last=None)
+    try:
+        outcome.last = run_epochs(trainer, hooks, start, listener)  # type: ignore[arg-type]
+    except KeyboardInterrupt:
+        outcome.interrupted = True
+    return outcome
+
+
+def test_every_epoch_is_trained_measured_and_kept():
+    outcome = run([10, 20, 30], epochs=3)
+    assert [len(checkpoint.history) for checkpoint, _ in outcome.kept] == [1, 2, 3]
+    assert outcome.last == outcome.kept[-1][0]
+    record = outcome.last.history[1]
+    assert (record.epoch, record.learning_rate, record.train_loss, record.train_accuracy) == (
+        2,
+        0.25,
+        1.5,
+        0.2,
+    )
+    assert (record.val_loss, record.val_accuracy, record.bleu_4, record.cider_d) == (2.0, 0.1, 5.0, 20)
+    assert record.unique_captions == 0.5
+    assert record.seconds >= 0
+    assert int(outcome.last.state["model/000"]) == 3
+
+
+def test_the_best_epoch_is_the_first_with_the_highest_score():
+    outcome = run([10, 30, 20, 30, 5], epochs=5)
+    assert [best for _, best in outcome.kept] == [True, True, False, False, False]
+    assert [checkpoint.best_epoch for checkpoint, _ in outcome.kept] == [1, 2, 2, 2, 2]
+
+
+def test_an_epoch_without_any_score_is_still_the_best_so_far():
+    outcome = run([0, 0, 1], epochs=3)
+    assert [best for _, best in outcome.kept] == [True, False, True]
+
+
+def test_it_stops_when_the_score_has_not_risen_for_so_many_epochs():
+    outcome = run([10, 20, 19, 18, 50], epochs=5, patience=2)
+    assert len(outcome.last.history) == 4
+    assert outcome.last.best_epoch == 2
+    assert outcome.notes[-1] == "stopped early: val CIDEr-D has not risen since epoch 2 (patience 2)"
+    assert len(run([10, 20, 19, 18, 50], epochs=5, patience=3).last.history) == 5
+
+
+def test_it_goes_on_after_the_last_whole_epoch():
+    scores = [10, 20, 19, 25]
+    whole = run(scores, epochs=4)
+    part = run(scores, epochs=4, interrupt_in=3)
+    assert part.last is None
+    resumed = run(scores, epochs=4, start=part.kept[-1][0])
+    assert [record.epoch for record, _ in ((c.history[-1], b) for c, b in resumed.kept)] == [3, 4]
+    strip = [(record.epoch, record.cider_d, record.train_loss) for record in resumed.last.history]
+    assert strip == [(record.epoch, record.cider_d, record.train_loss) for record in whole.last.history]
+    assert resumed.last.best_epoch == whole.last.best_epoch == 4
+
+
+@pytest.mark.parametrize(("scores", "epochs", "patience"), [([10, 20], 2, 5), ([10, 9, 8], 9, 2)])
+def test_a_run_that_is_over_stays_over(scores, epochs, patience):
+    over = run(scores, epochs=epochs, patience=patience).last
+    again = run(scores, epochs=epochs, patience=patience, start=over)
+    assert again.kept == []
+    assert again.last == over
+
+
+def test_each_epoch_is_told_with_a_few_captions():
+    notes = run([10, 20], epochs=2).notes
+    assert notes[2].startswith(
+        "epoch 2/2: loss 1.500, accuracy 0.200; val loss 2.000, accuracy 0.100; val captions "
+    )
+    assert "BLEU-4 5.0, CIDEr-D 20.0 (best so far)" in notes[2]
+    assert notes[3].strip() == "a.png: score 20"
