@@ -16,6 +16,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from cutline.data.feature_store import FeatureStore
+from cutline.data.packed_texts import PackedTexts
 from cutline.data.text_vectorization import mark
 from cutline.records import Example
 from cutline.text import Tokenizer
@@ -35,7 +36,7 @@ class CaptionTable:
     """
 
     rows: NDArray[np.int64]
-    texts: Sequence[str]
+    texts: PackedTexts
     lengths: NDArray[np.int32]
 
     def __len__(self) -> int:
@@ -56,16 +57,12 @@ def caption_table(
     """
     known = [example for example in examples if example.digest in store]
     image_rows = store.rows([example.digest for example in known])
-    rows: list[int] = []
-    texts: list[str] = []
-    lengths: list[int] = []
-    for row, example in zip(image_rows.tolist(), known, strict=True):
-        for caption in example.captions:
-            text = mark(caption, tokenizer, max_length)
-            rows.append(row)
-            texts.append(text)
-            lengths.append(text.count(" ") + 1)
-    return CaptionTable(np.asarray(rows, np.int64), texts, np.asarray(lengths, np.int32))
+    rows = np.repeat(image_rows, [len(example.captions) for example in known])
+    texts = PackedTexts(
+        mark(caption, tokenizer, max_length) for example in known for caption in example.captions
+    )
+    lengths = np.fromiter((text.count(" ") + 1 for text in texts), np.int32, len(texts))
+    return CaptionTable(rows, texts, lengths)
 
 
 def plan_batches(
@@ -117,22 +114,22 @@ def teacher_forcing_batches(
         Elements ``((features, inputs), targets, weights)``: features float32 (B, *feature shape); inputs and
         targets int32 (B, T), the targets one token ahead; weights float32 (B, T), 0 on padding.
     """
-    texts = tf.constant(list(table.texts), tf.string)
-    lengths = tf.constant(table.lengths)
 
     def indices() -> Iterator[NDArray[np.int64]]:
         yield from plan
 
-    def read(chosen: NDArray[np.int64]) -> NDArray[np.float32]:
+    def read(chosen: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.object_], np.int64]:
         # Each image is read once even when several of its captions meet in one batch.
         unique, where = np.unique(table.rows[chosen], return_inverse=True)
-        return store.read(unique).astype(np.float32)[where]
+        features = store.read(unique).astype(np.float32)[where]
+        return features, table.texts.take(chosen), np.int64(table.lengths[chosen].max())
 
     def build(chosen: tf.Tensor) -> tuple[Any, Any, Any]:
-        features = tf.numpy_function(read, [chosen], tf.float32, stateful=False)
+        kinds = (tf.float32, tf.string, tf.int64)
+        features, texts, longest = tf.numpy_function(read, [chosen], kinds, stateful=False)
         features.set_shape((None, *store.shape))
-        longest = tf.reduce_max(tf.gather(lengths, chosen))
-        token_ids = tf.cast(layer(tf.gather(texts, chosen))[:, :longest], tf.int32)
+        texts.set_shape((None,))
+        token_ids = tf.cast(layer(texts)[:, :longest], tf.int32)
         inputs, targets = token_ids[:, :-1], token_ids[:, 1:]
         return (features, inputs), targets, tf.cast(targets != 0, tf.float32)
 
