@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 from sybil.parsers.rest import DocTestParser
-
 from tests.doc_examples import (
     FLAGS,
     Docstrings,
@@ -37,13 +35,12 @@ def at_work(
     workshop: Workshop,
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[None]:
+) -> None:
     """Run an example in the folder of its document, as a reader would who follows it from the top."""
     cache = tmp_path_factory.getbasetemp() / "examples-cache"
     for name, value in prepare_environment(cache).items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(workshop.folder_of(Path(request.node.path)))
-    yield
 
 
 _documents = Sybil(

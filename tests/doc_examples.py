@@ -10,7 +10,6 @@ import contextlib
 import doctest
 import glob
 import io
-import os
 import re
 import shlex
 import shutil
@@ -27,6 +26,14 @@ from sybil.parsers.markdown.lexers import RawFencedCodeBlockLexer
 
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE | doctest.IGNORE_EXCEPTION_DETAIL
 IMAGES = 60
+_SMALL = {
+    "decoder.lstm_units": 64,
+    "decoder.embedding_units": 64,
+    "training.batch_size": 16,
+    "training.epochs": 4,
+    "training.learning_rate": 0.01,
+    "training.warmup_steps": 1,
+}
 _TRAINS_ITSELF = re.compile(r"""(--run\s+|run=["'])runs/first""")
 
 
@@ -64,8 +71,8 @@ class Workshop:
         if not run.exists():
             from cutline import train
 
-            small = {"decoder.lstm_units": 64, "decoder.embedding_units": 32, "training.epochs": 2}
-            train(self._data() / "captions.csv", run=run, images=self._data() / "photos", overrides=small)
+            data = self._data()
+            train(data / "captions.csv", run=run, images=data / "photos", overrides=_SMALL)
         return run
 
 
@@ -133,7 +140,12 @@ def _run(line: str) -> tuple[str, int]:
     if words[0] != "cutline":
         done = subprocess.run(line, shell=True, capture_output=True, text=True, check=False)
         return done.stdout + done.stderr, done.returncode
-    return _run_here([expanded for word in words[1:] for expanded in sorted(glob.glob(word)) or [word]])
+    return _run_here([expanded for word in words[1:] for expanded in _expand(word)])
+
+
+def _expand(word: str) -> list[str]:
+    """Do as a shell does with a pattern."""
+    return sorted(glob.glob(word)) or [word]  # noqa: PTH207 (words may be anything, not only paths)
 
 
 def _run_here(arguments: list[str]) -> tuple[str, int]:
@@ -203,10 +215,5 @@ def console_parser() -> CodeBlockParser:
 
 
 def prepare_environment(cache: Path) -> dict[str, str]:
-    """Return the environment of examples: features in a folder of their own, plain text as on a terminal."""
-    return {
-        "CUTLINE_CACHE": str(cache),
-        "COLUMNS": "110",
-        "NO_COLOR": "1",
-        "TERM": os.environ.get("TERM", "dumb"),
-    }
+    """Return the environment of examples: features in a folder of their own, text without colours."""
+    return {"CUTLINE_CACHE": str(cache), "COLUMNS": "110", "NO_COLOR": "1", "TERM": "dumb"}

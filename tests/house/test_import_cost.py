@@ -1,0 +1,66 @@
+"""``import cutline`` is cheap, and the light rooms never load TensorFlow, not even by way of a parent."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+
+import pytest
+
+SECONDS = 0.3
+REPEATS = 5
+LIGHT_ROOMS = (
+    "captioner",
+    "cli",
+    "config",
+    "decoding",
+    "errors",
+    "files",
+    "metrics",
+    "progress",
+    "records",
+    "registry",
+    "report",
+    "runtime",
+    "text",
+)
+_IS_HEAVY = "any(name.partition('.')[0] in ('tensorflow', 'keras', 'matplotlib') for name in sys.modules)"
+
+
+def _print_from_fresh_interpreter(program: str) -> str:
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_import_takes_less_than_a_third_of_a_second() -> None:
+    program = "import time; t = time.perf_counter(); import cutline; print(time.perf_counter() - t)"
+    seconds = [float(_print_from_fresh_interpreter(program)) for _ in range(REPEATS)]
+    assert statistics.median(seconds) < SECONDS, seconds
+
+
+def test_import_of_the_package_loads_no_framework() -> None:
+    assert _print_from_fresh_interpreter(f"import sys, cutline; print({_IS_HEAVY})") == "False"
+
+
+@pytest.mark.parametrize("room", LIGHT_ROOMS)
+def test_light_rooms_load_no_framework(room: str) -> None:
+    assert _print_from_fresh_interpreter(f"import sys, cutline.{room}; print({_IS_HEAVY})") == "False"
+
+
+def test_the_check_itself_notices_a_framework() -> None:
+    program = f"import sys; sys.modules['keras.layers'] = sys; print({_IS_HEAVY})"
+    assert _print_from_fresh_interpreter(program) == "True"
+
+
+def test_help_and_reading_a_table_load_no_framework() -> None:
+    program = (
+        "import sys\n"
+        "from cutline.cli.app import app\n"
+        "import cutline\n"
+        "cutline.read_dataset, cutline.score, cutline.Captioner\n"
+        "try: app(args=['--version'], prog_name='cutline')\n"
+        "except SystemExit: pass\n"
+        f"print({_IS_HEAVY})"
+    )
+    assert _print_from_fresh_interpreter(program).splitlines()[-1] == "False"
