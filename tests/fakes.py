@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from cutline.progress import Progress
+from cutline.progress import Progress, Silent
 from cutline.records import CaptionedImage, EpochRecord, EvaluationResult, Hypothesis, Scores
 
 
@@ -219,3 +221,37 @@ class StubRecipe:
         if isinstance(self._result, BaseException):
             raise self._result
         return self._result
+
+
+class ActingProgress(Silent):
+    """Does something in the middle of a stage: raises, or kills the process.
+
+    Attributes:
+        notes: What was noted.
+        warnings: What was warned of.
+    """
+
+    def __init__(self, stage: str = "", after: int = 0, act: Callable[[], object] = int) -> None:
+        """Call ``act`` when ``after`` items of the first stage whose name starts with ``stage`` are done."""
+        self._stage, self._after, self._act = stage, after, act
+        self.notes: list[str] = []
+        self.warnings: list[str] = []
+
+    @contextmanager
+    def stage(self, name: str, total: int | None, unit: str) -> Iterator[Any]:
+        """Count, and act in the stage that was asked for."""
+        counted = itertools.count(1)
+
+        def advance(count: int = 1, **values: float) -> None:
+            if self._stage and name.startswith(self._stage) and next(counted) == self._after:
+                self._act()
+
+        yield SimpleNamespace(advance=advance)
+
+    def note(self, message: str) -> None:
+        """Keep a note."""
+        self.notes.append(message)
+
+    def warn(self, message: str) -> None:
+        """Keep a warning."""
+        self.warnings.append(message)

@@ -13,7 +13,7 @@ from cutline.data.batches import caption_table, plan_batches, teacher_forcing_ba
 from cutline.data.feature_store import FeatureStore
 from cutline.data.splits import load_splits, require_split
 from cutline.data.text_vectorization import vectorization_layer
-from cutline.errors import DataError, RunError
+from cutline.errors import ConfigError, DataError, RunError
 from cutline.evaluation import caption_examples, make_scorer, most_common_caption, references_of, texts_of
 from cutline.metrics import unique_share
 from cutline.models.sessions import KerasSession
@@ -59,6 +59,7 @@ def evaluate(
 
     Raises:
         BundleError: The model cannot be loaded.
+        ConfigError: An override is unknown or out of range.
         DataError: The data set cannot be used; SplitError when the split is empty.
         RunError: ``out`` is a folder that holds something else.
     """
@@ -101,8 +102,10 @@ def _groups(bundle: Bundle, overrides: Mapping[str, Any]) -> _Groups:
     }
     for key, value in overrides.items():
         group, _, name = key.partition(".")
+        if group not in values:
+            raise ConfigError(f"unknown option {key}; evaluating knows those of {', '.join(values)}")
         if value is not None:
-            values.setdefault(group, {})[name] = value
+            values[group][name] = value
     return _Groups(
         validate(DataOptions, values["data"]),
         validate(TextOptions, values["text"]),

@@ -16,7 +16,8 @@ from cutline.data.splits import require_split
 from cutline.data.text_vectorization import vectorization_layer
 from cutline.evaluation import caption_examples, make_scorer, most_common_caption, texts_of
 from cutline.metrics import unique_share
-from cutline.models.decoders import Decoder, build_decoder
+from cutline.models.decoders import DECODERS, Decoder, build_decoder
+from cutline.models.encoder_specs import find_spec, is_own_file
 from cutline.models.encoders import Encoder, build_encoder
 from cutline.models.presets import preset_values
 from cutline.models.sessions import DecoderSession, decoder_arrays
@@ -100,6 +101,9 @@ def train(
             save_encoder(folder / layout.ENCODER, encoder.weights())
         if not resume:
             layout.write_run(folder, options, dataset, vocabulary)
+            if dataset.problems:
+                count = f"{len(dataset.problems):,} rows or images left out or mended"
+                progress.warn(f"{count}; see {folder / layout.PROBLEMS}")
         corridor = _Corridor(folder, options, dataset, vocabulary, encoder, store)
         return _train(corridor, resume, progress)
 
@@ -145,6 +149,10 @@ def _options_and_folder(
         return before, folder
     preset = preset or "show_tell"
     options = resolve(preset, preset_values(preset), file, assignments, overrides)
+    # Misspelt names are told before thousands of images are read.
+    DECODERS.get(options.decoder.name)
+    if not is_own_file(options.encoder.name):
+        find_spec(options.encoder.name)
     folder = layout.choose_folder(run, data, preset)
     layout.require_free(folder)
     return options, folder
@@ -157,8 +165,6 @@ def _tell_data(dataset: Dataset, vocabulary: Vocabulary, progress: Progress) -> 
         f"{len(dataset):,} images ({counts}), {dataset.count_captions():,} captions; vocabulary "
         f"{len(vocabulary):,} ({vocabulary.tokenizer.level} level, {vocabulary.coverage(val):.1%} of val)"
     )
-    if dataset.problems:
-        progress.warn(f"{len(dataset.problems):,} rows or images left out or mended; see {layout.PROBLEMS}")
 
 
 def _train(corridor: _Corridor, resume: bool, progress: Progress) -> Run:

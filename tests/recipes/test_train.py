@@ -1,0 +1,341 @@
+"""Training end to end on pictures of one colour: what a run holds, what is refused, how a run goes on."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from tests.fakes import ActingProgress
+from tests.recipes.conftest import World, write_table
+
+from cutline.captioner import Captioner
+from cutline.config import RunConfig, read_toml, validate
+from cutline.data.splits import load_splits
+from cutline.errors import BundleError, ConfigError, CutlineError, DataError, RunError, SplitError
+from cutline.recipes.run_folder import choose_folder
+from cutline.recipes.train import train
+from cutline.records import EpochRecord, Run
+from cutline.text import Vocabulary
+from cutline.training.history import load_history
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def numbers(history: tuple[EpochRecord, ...]) -> list[dict[str, float]]:
+    return [{**dataclasses.asdict(record), "seconds": 0} for record in history]
+
+
+def same(one: tuple[EpochRecord, ...], other: tuple[EpochRecord, ...]) -> None:
+    assert len(one) == len(other)
+    for left, right in zip(numbers(one), numbers(other), strict=True):
+        assert left == pytest.approx(right, abs=1e-5)
+
+
+def listed(run: str | Path) -> list[tuple[str, str, str]]:
+    with (Path(run) / "problems.csv").open(encoding="utf-8", newline="") as stream:
+        return [(row["kind"], row["where"], row["message"]) for row in csv.DictReader(stream)]
+
+
+def refused(error: type[CutlineError], *arguments: Any, **options: Any) -> str:
+    with pytest.raises(error) as raised:
+        train(*arguments, **options)
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
+
+
+def test_a_run_folder_holds_everything_that_defines_it(world, trained):
+    folder = Path(trained.folder)
+    assert {path.name for path in folder.iterdir()} >= {
+        "config.toml", "environment.json", "data.json", "split.csv", "vocabulary.json", "problems.csv",
+        "history.csv", "curves.png", "checkpoint.npz", "encoder.npz", "bundle", "logs",
+    }  # fmt: skip
+    assert not [path for path in folder.rglob("*") if path.name.endswith((".partial", ".old"))]
+    config = validate(RunConfig, read_toml(folder / "config.toml"))
+    assert (config.preset, config.training.epochs, config.decoder.lstm_units) == ("show_tell", 3, 24)
+    facts = json.loads((folder / "data.json").read_text())
+    assert (facts["source"], facts["images"], facts["captions"]) == ("captions.csv", 24, 48)
+    assert facts["images_per_split"] == {"train": 19, "val": 3, "test": 2}
+    assert json.loads((folder / "environment.json").read_text())["packages"]["keras"]
+    assert load_history(folder / "history.csv") == trained.history
+    assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert any((folder / "logs").iterdir())
+    assert listed(folder) == []
+    assert str(world.folder) not in (folder / "data.json").read_text()
+
+
+def test_it_learns_and_keeps_the_best_epoch(trained):
+    assert [record.epoch for record in trained.history] == [1, 2, 3]
+    assert trained.history[-1].train_loss < trained.history[0].train_loss / 1.5
+    best = max(trained.history, key=lambda record: record.cider_d)
+    assert trained.best_epoch == best.epoch
+    manifest = json.loads((Path(trained.folder) / "bundle" / "manifest.json").read_text())
+    assert manifest["epoch"] == best.epoch
+    assert manifest["validation"]["cider_d"] == best.cider_d
+    assert not trained.interrupted
+
+
+def test_a_run_captions_a_picture_it_never_saw(trained, tmp_path):
+    Image.new("RGB", (40, 30), (200, 30, 10)).save(tmp_path / "new.png")
+    (hypothesis,) = Captioner.load(trained.folder).caption(tmp_path / "new.png")
+    assert "red" in hypothesis.text
+    assert set(hypothesis.tokens) <= set(Vocabulary.load(Path(trained.folder) / "vocabulary.json").tokens)
+
+
+def test_the_vocabulary_knows_train_captions_only(world, tmp_path):
+    table = write_table(tmp_path / "data", 9, "image,caption,split", ",train")
+    lines = table.read_text().splitlines()
+    lines[-2:] = [line.replace("blue", "violet").replace(",train", ",val") for line in lines[-2:]]
+    table.write_text("\n".join(lines) + "\n")
+    progress = ActingProgress("epoch 1", 1, interrupt)
+    run = train(table, run=tmp_path / "run", overrides=world.options, progress=progress)
+    assert "violet" not in Vocabulary.load(tmp_path / "run" / "vocabulary.json")
+    assert load_splits(tmp_path / "run" / "split.csv")["photos/08.png"] == "val"
+    assert any("66.7% of val" in note for note in progress.notes)
+    assert run.interrupted
+
+
+def test_a_run_folder_that_exists_is_never_written_to(world, trained, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").touch()
+    for folder in (Path(trained.folder), tmp_path / "mine", tmp_path / "mine" / "thesis.txt"):
+        before = sorted(folder.iterdir()) if folder.is_dir() else []
+        message = refused(RunError, world.table, run=folder, overrides=world.options)
+        assert message == (
+            f"{folder}: the run folder exists already; choose another --run, or go on with --resume"
+        )
+        assert (sorted(folder.iterdir()) if folder.is_dir() else []) == before
+
+
+def test_resuming_needs_a_run(world, tmp_path):
+    assert refused(RunError, world.table, resume=True) == (
+        "--resume needs to know which run: name its folder with --run DIR"
+    )
+    message = refused(RunError, world.table, run=tmp_path / "none", resume=True)
+    assert message.startswith(
+        f"{tmp_path / 'none'}: no run to resume here (no config.toml); leave --resume out"
+    )
+    assert "remove the folder" in refused(RunError, world.table, run=tmp_path, resume=True)
+
+
+def test_resuming_cannot_change_options(world, trained):
+    message = refused(
+        RunError,
+        world.table,
+        run=trained.folder,
+        assignments=["training.epochs=9"],
+        overrides={"training.seed": 4},
+        resume=True,
+    )
+    assert message == (
+        f"{trained.folder}: --resume cannot change the run: training.epochs was 3, is now 9; "
+        "training.seed was 0, is now 4; resume without these options, or start a new run "
+        "(stored features are reused)"
+    )
+    message = refused(RunError, world.table, "merge", trained.folder, resume=True)
+    assert "preset was 'show_tell', is now 'merge'" in message
+
+
+@pytest.mark.parametrize("change", ["caption", "picture", "fewer"])
+def test_resuming_cannot_change_the_data(world, trained, tmp_path, change):
+    shutil.copytree(world.table.parent, tmp_path / "data")
+    table = tmp_path / "data" / "captions.csv"
+    if change == "caption":
+        table.write_text(table.read_text().replace("03.png,a red", "03.png,one red", 1))
+    elif change == "picture":
+        Image.new("RGB", (16, 16), (9, 9, 9)).save(table.parent / "photos" / "03.png")
+    else:
+        table.write_text("\n".join(table.read_text().splitlines()[:-2]) + "\n")
+    message = refused(RunError, table, run=trained.folder, resume=True)
+    assert message.startswith(
+        f"{trained.folder}: --resume with other data: the run has 24 images and 48 captions"
+    )
+    assert message.endswith("start a new run")
+
+
+def test_resuming_a_finished_run_changes_nothing(world, trained, tmp_path):
+    folder = shutil.copytree(trained.folder, tmp_path / "run")
+    (folder / "history.csv").unlink()  # as a kill right after the checkpoint leaves it
+    run = train(world.table, run=folder, resume=True)
+    assert run.history == trained.history == load_history(folder / "history.csv")
+    assert run.best_epoch == trained.best_epoch
+
+
+def test_a_damaged_checkpoint_is_refused(world, trained, tmp_path):
+    folder = shutil.copytree(trained.folder, tmp_path / "run")
+    checkpoint = folder / "checkpoint.npz"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    message = refused(RunError, world.table, run=folder, resume=True)
+    assert message.startswith(f"{checkpoint}: the checkpoint is damaged")
+
+
+def test_a_run_interrupted_again_and_again_ends_like_one_that_was_not(world, trained, tmp_path):
+    folder = tmp_path / "run"
+    first = train(
+        world.table,
+        "show_tell",
+        folder,
+        overrides=world.options,
+        progress=ActingProgress("epoch 1", 3, interrupt),
+    )
+    assert (first.interrupted, first.history, first.best_epoch) == (True, (), 0)
+    with pytest.raises(BundleError, match=r"no epoch of this run was finished; train it with --resume"):
+        Captioner.load(folder)
+    second = train(world.table, run=folder, resume=True, progress=ActingProgress("epoch 2", 4, interrupt))
+    assert (second.interrupted, len(second.history), second.best_epoch) == (True, 1, 1)
+    assert Captioner.load(folder).caption(world.table.parent / "photos" / "00.png")[0].tokens
+    last = train(world.table, run=folder, resume=True)
+    assert not last.interrupted
+    same(last.history, trained.history)
+    same(load_history(folder / "history.csv"), trained.history)
+    assert last.best_epoch == trained.best_epoch
+
+
+KILLED = """
+import os, signal, sys
+from tests.fakes import ActingProgress
+from cutline.recipes.train import train
+
+kill = ActingProgress("epoch 2", 4, lambda: os.kill(os.getpid(), signal.SIGKILL))
+train(sys.argv[1], "show_tell", sys.argv[2], overrides={overrides!r}, progress=kill)
+"""
+
+
+def test_a_run_killed_in_the_middle_of_an_epoch_ends_like_one_that_was_not(world, trained, tmp_path):
+    folder = tmp_path / "run"
+    code = KILLED.format(overrides=world.options)
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(world.table), str(folder)],
+        cwd=root,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    assert len(load_history(folder / "history.csv")) == 1
+    run = train(world.table, run=folder, resume=True)
+    same(run.history, trained.history)
+
+
+@pytest.fixture(scope="module")
+def mended(world: World, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, list[str]]:
+    """A run over few images, one of them cut off, one gone, and a caption longer than the maximum."""
+    folder = tmp_path_factory.mktemp("mended")
+    table = write_table(folder / "data", 12)
+    picture = folder / "data" / "photos" / "03.png"
+    picture.write_bytes(picture.read_bytes()[:40])
+    (folder / "data" / "photos" / "04.png").unlink()
+    with table.open("a") as stream:
+        stream.write("photos/05.png,blue all over and over and over and over again\n")
+    progress = ActingProgress()
+    options = {**world.options, "text.max_length": 6, "training.epochs": 1, "training.batch_size": 64}
+    return train(table, run=folder / "run", overrides=options, progress=progress), progress.warnings
+
+
+def test_broken_images_are_left_out_and_listed_and_training_goes_on(mended):
+    run, warnings = mended
+    assert len(run.history) == 1
+    problems = {kind: (where, message) for kind, where, message in listed(run.folder)}
+    assert problems["unreadable image"][0].endswith("photos/03.png")
+    assert problems["missing image"][0] == "photos/04.png"
+    splits = load_splits(Path(run.folder) / "split.csv")
+    assert len(splits) == 10
+    assert not {"photos/03.png", "photos/04.png"} & set(splits)
+    assert {problem.kind for problem in run.problems} == {"unreadable image", "missing image", "long caption"}
+    assert warnings == [f"3 rows or images left out or mended; see {Path(run.folder) / 'problems.csv'}"]
+
+
+def test_a_caption_longer_than_the_maximum_is_cut_and_listed(mended):
+    run, _ = mended
+    (found,) = [problem for problem in listed(run.folder) if problem[0] == "long caption"]
+    assert found[1:] == ("photos/05.png", "10 tokens, cut to 6; raise text.max_length to keep them all")
+
+
+def test_fewer_images_than_a_batch_are_trained_on(mended):
+    run, _ = mended
+    assert run.history[0].train_loss > 0
+    assert Captioner.load(run.folder)
+
+
+def test_names_that_are_nearly_right_are_refused_before_anything_is_read(world, tmp_path):
+    nowhere = tmp_path / "no-such-table.csv"
+    for arguments, message in [
+        ({"preset": "show_tel"}, "unknown preset 'show_tel'; .*did you mean 'show_tell'?"),
+        ({"overrides": {"encoder.name": "resnt50"}}, "did you mean 'resnet50'?"),
+        ({"overrides": {"decoder.name": "merg"}}, "unknown decoder 'merg'; .*did you mean 'merge'?"),
+        (
+            {"assignments": ["training.epoch=3"]},
+            "unknown option training.epoch; did you mean training.epochs?",
+        ),
+        ({"assignments": ["training.epochs=0"]}, "training.epochs: .*found 0"),
+        ({"config": tmp_path / "none.toml"}, "none.toml: no such configuration file"),
+    ]:
+        with pytest.raises(ConfigError, match=message.replace("?", r"\?")):
+            train(nowhere, run=tmp_path / "run", **arguments)
+    assert not (tmp_path / "run").exists()
+
+
+def test_too_few_images_are_refused(world, tmp_path):
+    table = write_table(tmp_path / "data", 2)
+    message = refused(SplitError, table, run=tmp_path / "run", overrides=world.options)
+    assert message.endswith("2 usable images are too few to train; give at least 3")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_split_without_images_is_refused(world, tmp_path):
+    table = write_table(tmp_path / "data", 6, "image,caption,split", ",test")
+    message = refused(SplitError, table, run=tmp_path / "run", overrides=world.options)
+    assert "no image is in split" in message
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_split_whose_images_are_all_broken_is_refused(world, tmp_path):
+    table = write_table(tmp_path / "data", 6, "image,caption,split", ",train")
+    table.write_text(
+        table.read_text().replace("square,train", "square,val", 1).replace("over,train", "over,val", 1)
+    )
+    picture = table.parent / "photos" / "00.png"
+    picture.write_bytes(picture.read_bytes()[:40])
+    message = refused(SplitError, table, run=tmp_path / "run", overrides=world.options)
+    assert "no image is in split 'val' (found: train 5)" in message
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_vocabulary_that_is_empty_after_filtering_is_refused(world, tmp_path):
+    message = refused(
+        DataError, world.table, run=tmp_path / "run", overrides={**world.options, "text.min_count": 1000}
+    )
+    assert "the vocabulary is empty" in message
+    assert "text.min_count is 1000" in message
+    assert "lower min_count" in message
+    assert not (tmp_path / "run").exists()
+
+
+def test_images_that_are_mostly_elsewhere_lead_to_the_images_option(world, tmp_path):
+    table = write_table(tmp_path / "data", 6)
+    for number in range(4):
+        (table.parent / "photos" / f"{number:02}.png").unlink()
+    message = refused(DataError, table, run=tmp_path / "run", overrides=world.options)
+    assert "4 of 6 image files cannot be read" in message
+    assert message.endswith("name the folder of the images with --images DIR")
+    shutil.rmtree(table.parent / "photos")
+    assert "--images DIR" in refused(DataError, table, run=tmp_path / "run", overrides=world.options)
+
+
+def test_a_new_run_gets_the_next_free_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert choose_folder(None, "data/My photos.csv", "merge") == Path("runs/My-photos-merge")
+    Path("runs/My-photos-merge").mkdir(parents=True)
+    Path("runs/My-photos-merge-2").mkdir()
+    assert choose_folder(None, "data/My photos.csv", "merge") == Path("runs/My-photos-merge-3")
+    assert choose_folder("here", "data/My photos.csv", "merge") == Path("here")
