@@ -1,0 +1,213 @@
+"""Evaluating end to end: which images are scored, what is written, what is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from tests.fakes import made_up_evaluation
+from tests.recipes.conftest import World, write_table
+
+from cutline.data.splits import load_splits
+from cutline.errors import BundleError, ConfigError, CutlineError, DataError, RunError, SplitError
+from cutline.recipes.evaluate import evaluate
+from cutline.recipes.results import load_evaluation, save_evaluation
+from cutline.records import EvaluationResult, Run
+
+
+@pytest.fixture(scope="module")
+def result(world: World, trained: Run) -> EvaluationResult:
+    return evaluate(trained.folder, world.table)
+
+
+def images_of(run: Run, split: str) -> set[str]:
+    return {key for key, name in load_splits(Path(run.folder) / "split.csv").items() if name == split}
+
+
+def refused(error: type[CutlineError], *arguments: Any, **options: Any) -> str:
+    with pytest.raises(error) as raised:
+        evaluate(*arguments, **options)
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
+
+
+def test_the_test_images_of_the_run_are_captioned_and_scored(trained, result):
+    assert set(result.captions) == set(result.references) == set(result.images) == images_of(trained, "test")
+    assert (result.split, result.scores.images, result.scores.references) == ("test", 2, 4)
+    assert result.scores.tokenizer == "ptb"
+    for key in ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l"):
+        assert 0 <= getattr(result.scores, key) <= 100
+    assert 0 < result.loss < 5
+    assert 0 < result.word_accuracy <= 1
+    assert result.decoding == "greedy, at most 40 tokens"
+    # A colour square cannot be told from the most common caption alone.
+    assert result.baseline_caption in {"a red square", "a green square", "a blue square", "red all over",
+                                       "green all over", "blue all over"}  # fmt: skip
+    assert result.scores.bleu_1 > result.baseline.bleu_1
+
+
+def test_markers_are_in_neither_captions_nor_references(result):
+    for text in (
+        *result.captions.values(),
+        *(text for texts in result.references.values() for text in texts),
+    ):
+        assert "<" not in text
+
+
+def test_everything_is_written_beside_the_run(trained, result):
+    folder = Path(trained.folder) / "evaluation-test"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "captions.json",
+        "evaluation.json",
+        "report.html",
+    ]
+    assert load_evaluation(folder) == load_evaluation(folder / "evaluation.json") == result
+    captions = json.loads((folder / "captions.json").read_text())
+    assert captions == [{"image_id": key, "caption": text} for key, text in result.captions.items()]
+    page = (folder / "report.html").read_text()
+    assert "data:image/" in page
+    for reference in ("http://", "https://", 'src="/'):
+        assert f'="{reference}' not in page.replace('xmlns="http://www.w3.org', "")
+
+
+def test_the_val_images_score_as_they_did_in_training(world, trained):
+    result = evaluate(trained.folder, world.table, split="val")
+    best = trained.history[trained.best_epoch - 1]
+    assert set(result.captions) == images_of(trained, "val")
+    assert result.loss == pytest.approx(best.val_loss, abs=1e-5)
+    assert result.word_accuracy == pytest.approx(best.val_accuracy, abs=1e-6)
+    assert result.scores.cider_d == pytest.approx(best.cider_d)
+    assert result.unique_captions == pytest.approx(best.unique_captions)
+
+
+def test_the_split_of_the_run_counts_not_a_new_draw(world, trained, tmp_path):
+    options = {"data.split_seed": 99, "data.train_fraction": 0.3}
+    for model in (trained.folder, f"{trained.folder}/bundle"):
+        result = evaluate(model, world.table, out=tmp_path / Path(model).name, overrides=options)
+        assert set(result.captions) == images_of(trained, "test")
+
+
+def test_images_the_run_has_never_seen_are_test_images(trained, tmp_path):
+    table = write_table(tmp_path / "data", 3)
+    text = table.read_text()
+    for number, colour in enumerate(["white", "black", "gray"]):
+        Image.new("RGB", (9, 9), colour).save(table.parent / "photos" / f"new{number}.png")
+        text += f"photos/new{number}.png,a {colour} square\n"
+    table.write_text(text)
+    result = evaluate(trained.folder, table, out=tmp_path / "out")
+    new = {f"photos/new{number}.png" for number in range(3)}
+    assert set(result.captions) == new | (images_of(trained, "test") & {f"photos/0{n}.png" for n in range(3)})
+
+
+def test_a_split_column_of_the_table_comes_first(trained, tmp_path):
+    table = write_table(tmp_path / "data", 4, "image,caption,split", ",test")
+    result = evaluate(trained.folder, table, out=tmp_path / "out")
+    assert result.scores.images == 4
+
+
+def test_all_images_may_be_asked_for(world, trained, tmp_path):
+    result = evaluate(trained.folder, world.table, split="all", out=tmp_path / "out")
+    assert result.scores.images == 24
+    assert (result.split, result.scores.references) == ("all", 48)
+
+
+def test_decoding_may_be_changed_and_is_named(world, trained, tmp_path):
+    options = {"decoding.beam_size": 3, "decoding.length_penalty": 0.5, "decoding.max_length": 5}
+    result = evaluate(trained.folder, world.table, out=tmp_path / "out", overrides=options)
+    assert result.decoding == "beam search, beam size 3, length penalty 0.5, at most 5 tokens"
+
+
+def test_a_broken_image_is_left_out_and_listed(trained, tmp_path):
+    table = write_table(tmp_path / "data", 4, "image,caption,split", ",test")
+    picture = table.parent / "photos" / "02.png"
+    picture.write_bytes(picture.read_bytes()[:40])
+    result = evaluate(trained.folder, table, out=tmp_path / "out")
+    assert "photos/02.png" not in result.captions
+    assert [problem.kind for problem in result.problems] == ["unreadable image"]
+    assert load_evaluation(tmp_path / "out").problems == result.problems
+
+
+def test_an_evaluation_is_replaced_and_anything_else_is_not(world, trained, result, tmp_path):
+    out = tmp_path / "out"
+    save_evaluation(out, made_up_evaluation(tmp_path))
+    evaluate(trained.folder, world.table, out=out)
+    assert load_evaluation(out) == result
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").touch()
+    for foreign in (tmp_path / "mine", tmp_path / "mine" / "thesis.txt"):
+        message = refused(RunError, trained.folder, world.table, out=foreign)
+        assert message == f"{foreign}: exists and is not an evaluation; choose another folder with --out"
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
+
+
+def test_a_bundle_alone_is_evaluated_into_the_current_folder(world, trained, tmp_path, monkeypatch):
+    shutil.copytree(f"{trained.folder}/bundle", tmp_path / "model")
+    monkeypatch.chdir(tmp_path)
+    evaluate("model", world.table)
+    assert (tmp_path / "evaluation-test" / "captions.json").exists()
+    (tmp_path / "evaluation-val").mkdir()
+    (tmp_path / "evaluation-val" / "thesis.txt").touch()
+    assert "exists and is not an evaluation" in refused(RunError, "model", world.table, split="val")
+
+
+def test_what_cannot_be_evaluated_is_refused_in_one_line(world, trained, tmp_path):
+    assert refused(DataError, trained.folder, world.table, split="dev") == (
+        "--split 'dev': allowed are train, val, test and all"
+    )
+    assert "no such model" in refused(BundleError, tmp_path / "none", world.table)
+    out = tmp_path / "out"
+    message = refused(ConfigError, trained.folder, world.table, out=out, overrides={"decoding.beam": 2})
+    assert "did you mean beam_size?" in message
+    message = refused(ConfigError, trained.folder, world.table, out=out, overrides={"decodin.beam_size": 2})
+    assert message == "unknown option decodin.beam_size; evaluating knows those of data, text, decoding"
+    table = write_table(tmp_path / "data", 3, "image,caption,split", ",train")
+    assert "no image is in split 'test' (found: train 2, val 1)" in refused(
+        SplitError, trained.folder, table, out=out
+    )
+    assert not out.exists()
+
+
+def test_images_that_are_elsewhere_lead_to_the_images_option(trained, tmp_path):
+    table = write_table(tmp_path / "data", 6)
+    photos = (table.parent / "photos").rename(tmp_path / "photos")
+    message = refused(DataError, trained.folder, table, out=tmp_path / "out")
+    assert "--images DIR" in message
+    assert "none of its 6 image files can be read" in message
+    shutil.copytree(photos, table.parent / "photos")
+    for number in range(4):
+        (table.parent / "photos" / f"{number:02}.png").unlink()
+    message = refused(DataError, trained.folder, table, out=tmp_path / "out")
+    assert "4 of 6 image files cannot be read" in message
+    assert message.endswith("--images DIR")
+
+
+def test_a_split_whose_images_are_all_broken_is_refused(trained, tmp_path):
+    table = write_table(tmp_path / "data", 3, "image,caption,split", ",test")
+    for picture in (table.parent / "photos").iterdir():
+        picture.write_bytes(picture.read_bytes()[:40])
+    message = refused(DataError, trained.folder, table, out=tmp_path / "out")
+    assert message == f"{table}: none of the images of split 'test' can be read"
+
+
+def test_image_ids_of_coco_are_numbers_in_its_results_file(tmp_path):
+    result = made_up_evaluation(tmp_path, captions={"42": "a dog", "x7": "a cat"})
+    save_evaluation(tmp_path, result, numeric_ids=True)
+    assert json.loads((tmp_path / "captions.json").read_text()) == [
+        {"image_id": 42, "caption": "a dog"},
+        {"image_id": "x7", "caption": "a cat"},
+    ]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"[]", b"{}", b"\xff", b'{"scores": 3}'])
+def test_what_is_no_evaluation_is_refused_in_one_line(tmp_path, content):
+    if content is not None:
+        (tmp_path / "evaluation.json").write_bytes(content)
+    with pytest.raises(
+        DataError, match=r"evaluation\.json: not a saved evaluation .*run cutline evaluate"
+    ) as error:
+        load_evaluation(tmp_path)
+    assert "\n" not in str(error.value)
