@@ -123,3 +123,26 @@ def test_recovery_leaves_a_folder_that_is_there_alone(tmp_path):
     assert names(target) == ["new.txt"]
     recover_folder(tmp_path / "nothing")
     assert not (tmp_path / "nothing").exists()
+
+
+def test_a_reader_that_puts_the_old_folder_back_does_not_stop_the_writer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "bundle"
+    with replacing_folder(target) as folder:
+        (folder / "weights").write_text("old")
+    rename, calls = Path.rename, []
+
+    def rename_beside_a_reader(path: Path, other: Path) -> Path:
+        calls.append(path.name)
+        moved = rename(path, other)
+        if len(calls) == 1:
+            recover_folder(target)
+        return moved
+
+    monkeypatch.setattr(Path, "rename", rename_beside_a_reader)
+    with replacing_folder(target) as folder:
+        (folder / "weights").write_text("new")
+
+    assert (target / "weights").read_text() == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]

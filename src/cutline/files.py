@@ -84,15 +84,26 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         yield temporary
         for child in temporary.iterdir():
             flush_to_disk(child)
-        if path.exists():
-            shutil.rmtree(set_aside, ignore_errors=True)
-            path.rename(set_aside)
-        temporary.rename(path)
-        shutil.rmtree(set_aside, ignore_errors=True)
+        _swap_in(temporary, path, set_aside)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         recover_folder(path)
         raise
+
+
+def _swap_in(temporary: Path, path: Path, set_aside: Path) -> None:
+    for attempt in range(3):
+        if path.exists():
+            shutil.rmtree(set_aside, ignore_errors=True)
+            path.rename(set_aside)
+        try:
+            temporary.rename(path)
+            break
+        except OSError:
+            # A reader that looked between the two renames has put the old folder back.
+            if attempt == 2 or not path.exists():
+                raise
+    shutil.rmtree(set_aside, ignore_errors=True)
 
 
 def recover_folder(path: Path) -> None:

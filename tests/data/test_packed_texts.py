@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.fakes import CAPTIONS_IN_MANY_SCRIPTS
 
 from cutline.data.packed_texts import PackedTexts
-from tests.fakes import CAPTIONS_IN_MANY_SCRIPTS
 
 
 @given(st.lists(st.text()))

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from cutline.config import DataOptions
 from cutline.errors import DataError, SplitError
@@ -153,11 +153,16 @@ def save_splits(dataset: Dataset, path: Path | str) -> None:
         writer.writerows((e.image_id, e.split or "", e.digest) for e in dataset.examples)
 
 
-def load_splits(path: Path | str) -> dict[str, str]:
+def load_splits(path: Path | str, key: Literal["image_id", "digest"] = "image_id") -> dict[str, str]:
     """Read what :func:`save_splits` wrote.
 
+    Args:
+        path: The saved CSV.
+        key: What to find images by. Digests know an image again whatever its file is called, and never take
+            another image of the same name for it.
+
     Returns:
-        image_id → split, without undecided images.
+        image_id, or digest, → split, without undecided images.
 
     Raises:
         DataError: The file is missing or damaged.
@@ -174,7 +179,7 @@ def load_splits(path: Path | str) -> dict[str, str]:
                 f"{path} row {number}: needed are image_id and split ({', '.join(SPLITS)}); found {row!r}"
             )
         if row.get("split"):
-            splits[row["image_id"]] = row["split"]
+            splits[row[key]] = row["split"]
     return splits
 
 

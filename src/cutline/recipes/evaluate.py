@@ -123,7 +123,7 @@ def _output_folder(model: Path, split: str, out: Path | None) -> Path:
 def _with_splits(dataset: Dataset, model: Path, options: DataOptions, split: str) -> Dataset:
     # The bundle inside a run knows as well as the run itself what was trained on.
     run = model.resolve().parent if model.resolve().name == layout.BUNDLE else model
-    known = load_splits(run / layout.SPLIT) if (run / layout.SPLIT).exists() else None
+    known = load_splits(run / layout.SPLIT, key="digest") if (run / layout.SPLIT).exists() else None
     return split_dataset(dataset, options, () if split == "all" else (split,), known)
 
 

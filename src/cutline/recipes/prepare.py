@@ -51,11 +51,11 @@ def split_dataset(
         dataset: Identified examples.
         options: Fractions and seed.
         needed: Splits that must not be empty.
-        known: image_id → split of an earlier run. Images that it does not know were never trained on, so
+        known: Digest → split of an earlier run. Images that it does not know were never trained on, so
             they are test images. Splits in the data set itself come first.
     """
     if known is not None and not any(example.split for example in dataset.examples):
-        examples = tuple(replace(e, split=known.get(e.image_id, "test")) for e in dataset.examples)
+        examples = tuple(replace(e, split=known.get(e.digest, "test")) for e in dataset.examples)
         dataset = replace(dataset, examples=examples)
         for split in needed:
             require_split(dataset, split)
