@@ -15,10 +15,13 @@ from cutline.records import Run
 COLOURS = {"red": (220, 20, 20), "green": (20, 220, 20), "blue": (20, 20, 220)}
 
 
-def write_table(folder: Path, images: int = 24, header: str = "image,caption", last: str = "") -> Path:
+def write_table(
+    folder: Path, images: int = 24, header: str = "image,caption", last: str = "", other: bool = False
+) -> Path:
     """Draw pictures in ``folder/photos`` and write ``folder/captions.csv``, two captions for each.
 
-    ``last`` is appended to every row, for a third column.
+    ``last`` is appended to every row, for a third column; ``other`` pictures have the same names but are not
+    the same images.
     """
     (folder / "photos").mkdir(parents=True)
     rows = [header]
@@ -26,7 +29,7 @@ def write_table(folder: Path, images: int = 24, header: str = "image,caption", l
         name = list(COLOURS)[number % 3]
         # One corner differs, so that no two files are equal.
         picture = Image.new("RGB", (16, 16), COLOURS[name])
-        picture.putpixel((0, 0), (number, 0, 0))
+        picture.putpixel((0, 0), (number, int(other), 0))
         picture.save(folder / "photos" / f"{number:02}.png")
         rows += [
             f"photos/{number:02}.png,{caption}{last}" for caption in (f"a {name} square", f"{name} all over")
@@ -63,7 +66,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         "training.epochs": 3,
         "training.batch_size": 5,
         "training.learning_rate": 0.03,
-        "training.warmup_steps": 3,
         "training.schedule": "constant",
         "text.min_count": 2,
     }

@@ -104,9 +104,25 @@ def test_images_the_run_has_never_seen_are_test_images(trained, tmp_path):
 
 
 def test_a_split_column_of_the_table_comes_first(trained, tmp_path):
-    table = write_table(tmp_path / "data", 4, "image,caption,split", ",test")
+    table = write_table(tmp_path / "data", 4, "image,caption,split", ",test", other=True)
     result = evaluate(trained.folder, table, out=tmp_path / "out")
     assert result.scores.images == 4
+
+
+def test_images_the_run_was_trained_on_are_no_test_images_whatever_they_are_called(trained, tmp_path):
+    table = write_table(tmp_path / "data", 24, "image,caption,split", ",test")
+    (table.parent / "photos").rename(table.parent / "renamed")
+    table.write_text(table.read_text().replace("photos/", "renamed/"))
+    message = refused(SplitError, trained.folder, table, out=tmp_path / "out")
+    trained_on = len(images_of(trained, "train"))
+    assert f"{trained_on} images of split 'test' are images this run was trained on: renamed/" in message
+    assert message.endswith("evaluate on others, or say so with --split all")
+    assert not (tmp_path / "out").exists()
+
+
+def test_another_image_of_the_same_name_is_a_test_image(trained, tmp_path):
+    table = write_table(tmp_path / "data", 24, other=True)
+    assert evaluate(trained.folder, table, out=tmp_path / "out").scores.images == 24
 
 
 def test_all_images_may_be_asked_for(world, trained, tmp_path):
@@ -122,7 +138,7 @@ def test_decoding_may_be_changed_and_is_named(world, trained, tmp_path):
 
 
 def test_a_broken_image_is_left_out_and_listed(trained, tmp_path):
-    table = write_table(tmp_path / "data", 4, "image,caption,split", ",test")
+    table = write_table(tmp_path / "data", 4, "image,caption,split", ",test", other=True)
     picture = table.parent / "photos" / "02.png"
     picture.write_bytes(picture.read_bytes()[:40])
     result = evaluate(trained.folder, table, out=tmp_path / "out")
@@ -186,7 +202,7 @@ def test_images_that_are_elsewhere_lead_to_the_images_option(trained, tmp_path):
 
 
 def test_a_split_whose_images_are_all_broken_is_refused(trained, tmp_path):
-    table = write_table(tmp_path / "data", 3, "image,caption,split", ",test")
+    table = write_table(tmp_path / "data", 3, "image,caption,split", ",test", other=True)
     for picture in (table.parent / "photos").iterdir():
         picture.write_bytes(picture.read_bytes()[:40])
     message = refused(DataError, trained.folder, table, out=tmp_path / "out")

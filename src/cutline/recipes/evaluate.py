@@ -13,7 +13,7 @@ from cutline.data.batches import caption_table, plan_batches, teacher_forcing_ba
 from cutline.data.feature_store import FeatureStore
 from cutline.data.splits import load_splits, require_split
 from cutline.data.text_vectorization import vectorization_layer
-from cutline.errors import ConfigError, DataError, RunError
+from cutline.errors import ConfigError, DataError, RunError, SplitError
 from cutline.evaluation import caption_examples, make_scorer, most_common_caption, references_of, texts_of
 from cutline.metrics import unique_share
 from cutline.models.sessions import KerasSession
@@ -60,7 +60,8 @@ def evaluate(
     Raises:
         BundleError: The model cannot be loaded.
         ConfigError: An override is unknown or out of range.
-        DataError: The data set cannot be used; SplitError when the split is empty.
+        DataError: The data set cannot be used; SplitError when the split is empty, or when images of
+            ``"val"`` or ``"test"`` are images that the run was trained on.
         RunError: ``out`` is a folder that holds something else.
     """
     if split not in (*SPLITS, "all"):
@@ -124,7 +125,20 @@ def _with_splits(dataset: Dataset, model: Path, options: DataOptions, split: str
     # The bundle inside a run knows as well as the run itself what was trained on.
     run = model.resolve().parent if model.resolve().name == layout.BUNDLE else model
     known = load_splits(run / layout.SPLIT, key="digest") if (run / layout.SPLIT).exists() else None
-    return split_dataset(dataset, options, () if split == "all" else (split,), known)
+    dataset = split_dataset(dataset, options, () if split == "all" else (split,), known)
+    if split in ("val", "test"):
+        _refuse_trained_on(dataset, split, known or {})
+    return dataset
+
+
+def _refuse_trained_on(dataset: Dataset, split: str, known: Mapping[str, str]) -> None:
+    offenders = [e.image_id for e in dataset.of_split(split) if known.get(e.digest) == "train"]
+    if offenders:
+        shown = ", ".join(offenders[:5]) + (f" and {len(offenders) - 5:,} more" if len(offenders) > 5 else "")
+        raise SplitError(
+            f"{dataset.source}: {len(offenders):,} images of split {split!r} are images this run was trained "
+            f"on: {shown}; evaluate on others, or say so with --split all"
+        )
 
 
 def _chosen(dataset: Dataset, split: str) -> tuple[Example, ...]:
