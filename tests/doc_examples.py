@@ -32,7 +32,6 @@ _SMALL = {
     "training.batch_size": 16,
     "training.epochs": 4,
     "training.learning_rate": 0.01,
-    "training.warmup_steps": 1,
 }
 _TRAINS_ITSELF = re.compile(r"""(--run\s+|run=["'])runs/first""")
 

@@ -76,7 +76,9 @@ class TrainingOptions(_Frozen):
     batch_size: int = Field(64, ge=1, description="captions per step")
     learning_rate: float = Field(2e-3, gt=0, description="highest rate of the schedule")
     schedule: Literal["constant", "cosine"] = Field("cosine", description="rate over the epochs")
-    warmup_steps: int = Field(100, ge=0, description="steps until the highest rate is reached")
+    warmup_steps: int = Field(
+        100, ge=0, description="steps until the highest rate is reached, at most a tenth of the run"
+    )
     weight_decay: float = Field(1e-4, ge=0, description="decoupled decay of the weights (AdamW)")
     clip_norm: float = Field(5.0, gt=0, description="largest gradient norm")
     patience: int = Field(5, ge=1, description="epochs without a better val CIDEr-D before stopping")

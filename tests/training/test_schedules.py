@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cutline.config import TrainingOptions
-from cutline.training.schedules import FINAL_SHARE, Schedule, rate_at
+from cutline.training.schedules import FINAL_SHARE, Schedule, rate_at, warmup_steps
 
 options = st.builds(
     TrainingOptions,
@@ -37,6 +37,22 @@ def test_it_warms_up_in_a_line_then_falls_along_half_a_cosine():
     half = FINAL_SHARE + (1 - FINAL_SHARE) / 2
     assert rate_at(total // 2, options, total) == pytest.approx(half)
     assert rate_at(total, options, total) == rate_at(10 * total, options, total) == pytest.approx(FINAL_SHARE)
+
+
+@given(options, st.integers(1, 2000))
+def test_the_warm_up_takes_at_most_a_tenth_of_the_run(options, total_steps):
+    rising = warmup_steps(options, total_steps)
+    assert rising <= options.warmup_steps
+    assert 10 * rising <= total_steps
+    assert rising == options.warmup_steps or 10 * (rising + 1) > total_steps
+
+
+def test_a_run_of_few_steps_still_reaches_the_highest_rate():
+    options = TrainingOptions(learning_rate=1.0, warmup_steps=100, schedule="constant")
+    rates = [rate_at(step, options, 32) for step in range(32)]
+    assert rates[:4] == pytest.approx([1 / 3, 2 / 3, 1.0, 1.0])
+    assert set(rates[2:]) == {1.0}
+    assert rate_at(0, options, 9) == 1.0
 
 
 def test_constant_means_constant():

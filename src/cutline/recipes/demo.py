@@ -28,7 +28,6 @@ OPTIONS: Final[dict[str, Any]] = {
     # The scenes are few and their language is small: more and smaller steps than for photos.
     "training.epochs": 16,
     "training.batch_size": 32,
-    "training.warmup_steps": 50,
     "decoder.embedding_units": 128,
     "decoder.lstm_units": 256,
 }
