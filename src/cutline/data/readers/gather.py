@@ -67,7 +67,8 @@ class Gatherer:
 
         Raises:
             SplitError: An image is in two splits.
-            DataError: A split name is unknown, an image_id stands for two images, or nothing is usable.
+            DataError: A split name is unknown, an image_id stands for two images, it cannot be told which
+                file an image is, or nothing is usable.
         """
         for row in rows:
             self._rows += 1
@@ -87,13 +88,14 @@ class Gatherer:
         except UnicodeEncodeError:
             self._leave_out("unreadable name", row.where, f"image name {row.image!r} is not valid Unicode")
             return
-        key = row.image_id or row.image
+        name = row.image.replace("\\", "/")
+        key = row.image_id or name
         image = self._images.get(key)
         if image is None:
-            image = self._images[key] = _Image(row.image, row.where)
-        if image.name != row.image:
+            image = self._images[key] = _Image(name, row.where)
+        if image.name != name:
             raise DataError(
-                f"{row.where}: image_id {key!r} stands for {row.image!r} here and for {image.name!r} in "
+                f"{row.where}: image_id {key!r} stands for {name!r} here and for {image.name!r} in "
                 f"{image.where}; give each image its own id"
             )
         self._note_split(image, row)
@@ -130,13 +132,18 @@ class Gatherer:
         examples = []
         for key, image in self._images.items():
             if image.captions:
-                path = self._find(image.name)
-                examples.append(Example(key, path, tuple(image.captions), image.split))
+                examples.append(Example(key, self._located(image), tuple(image.captions), image.split))
             else:
                 self._leave_out(
                     "image without caption", image.where, f"{key} has no usable caption; left out"
                 )
         return examples
+
+    def _located(self, image: _Image) -> str:
+        try:
+            return self._find(image.name)
+        except DataError as error:
+            raise DataError(f"{image.where}: {error}") from None
 
     def _nothing_usable(self) -> DataError:
         if not self._rows:

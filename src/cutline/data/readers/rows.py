@@ -40,7 +40,8 @@ class Row:
     """One caption of one image, as written in the source.
 
     Attributes:
-        image: File name of the image as the source has it, folders separated by ``/``.
+        image: File name of the image as the source has it; backslashes between folders become ``/`` later,
+            in one place for all formats.
         caption: Text as it stands; it is cleaned and judged later, in one place for all formats.
         place: Shared beginning of the row's address, e.g. ``"captions.csv row"``.
         number: 1-based number of the row at that place, counting the header.
