@@ -146,3 +146,19 @@ def test_a_reader_that_puts_the_old_folder_back_does_not_stop_the_writer(
 
     assert (target / "weights").read_text() == "new"
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+
+
+def test_recovery_that_loses_a_race_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between looking and renaming, the writer has put the new folder in place."""
+    set_aside, target = tmp_path / ".bundle.old", tmp_path / "bundle"
+    set_aside.mkdir()
+    rename = Path.rename
+
+    def rename_too_late(path: Path, other: Path) -> Path:
+        target.mkdir()
+        (target / "new.txt").write_text("new")
+        return rename(path, other)
+
+    monkeypatch.setattr(Path, "rename", rename_too_late)
+    recover_folder(target)
+    assert names(target) == ["new.txt"]

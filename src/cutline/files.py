@@ -1,6 +1,11 @@
 """Outputs are written under a temporary name, flushed, and moved into place.
 
-A reader therefore sees the old file or the new one, never half of one, whatever kills the writer.
+A reader of a file therefore sees the old one or the new one, never half of one, whatever kills the writer.
+
+A folder is replaced in two renames, so that much cannot be promised of it. Each file in it is whole, but for
+a moment there is no folder of that name, and a reader that opens one file after the other may get some of
+the old folder and some of the new. Who reads a folder that may be replaced meanwhile calls
+:func:`recover_folder` first, and makes sure afterwards that it is still the same one.
 """
 
 from __future__ import annotations
@@ -107,7 +112,12 @@ def _swap_in(temporary: Path, path: Path, set_aside: Path) -> None:
 
 
 def recover_folder(path: Path) -> None:
-    """Put back the folder that an interrupted :func:`replacing_folder` had set aside."""
+    """Put back the folder that an interrupted :func:`replacing_folder` had set aside.
+
+    Nothing happens, and nothing is raised, when there is none or when it cannot be put back.
+    """
     set_aside = path.with_name(f".{path.name}.old")
     if not path.exists() and set_aside.exists():
-        set_aside.rename(path)
+        # The writer may live and be faster, or the folder may be one that can only be read.
+        with contextlib.suppress(OSError):
+            set_aside.rename(path)

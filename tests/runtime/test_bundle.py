@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from cutline.config import DecoderOptions, DecodingOptions
 from cutline.errors import BundleError, CutlineError
 from cutline.files import replacing_folder
 from cutline.runtime import Bundle, load_bundle, save_bundle
+from cutline.runtime import bundle as bundles
 from cutline.runtime.arrays import load_arrays, save_arrays
 from cutline.runtime.bundle import find_bundle, save_encoder
 from cutline.text import Tokenizer, Vocabulary
@@ -124,6 +126,12 @@ def test_a_bundle_without_a_manifest_is_none(folder):
 def test_a_file_that_does_not_belong_is_named(folder):
     (folder / "run_me.py").write_text("print('no')")
     assert refused(folder) == f"{folder}: run_me.py does not belong to the bundle; remove it"
+
+
+@pytest.mark.parametrize("name", [".DS_Store", "._decoder.npz", ".nfs0001", "Thumbs.db"])
+def test_what_file_managers_leave_behind_is_ignored(folder, name):
+    (folder / name).write_bytes(b"x")
+    assert load_bundle(folder).vocabulary == bundle().vocabulary
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -272,6 +280,59 @@ def test_a_bundle_that_was_set_aside_when_a_kill_came_is_found_again(tmp_path):
     assert load_bundle(find_bundle(run)).vocabulary == bundle("old").vocabulary
     (run / "bundle").rename(run / ".bundle.old")
     assert load_bundle(run / "bundle").vocabulary == bundle("old").vocabulary
+
+
+class Trainer:
+    """Replaces a bundle whenever a reader asks for the checksum, or for the arrays, of its decoder."""
+
+    def __init__(self, folder: Path, words: list[str]) -> None:
+        self.folder, self.words = folder, words
+
+    def beside(self, read: Callable[[Path], Any]) -> Callable[[Path], Any]:
+        def reading(path: Path) -> Any:
+            if path == self.folder / "decoder.npz" and self.words:
+                self.replace(self.words.pop(0))
+            return read(path)
+
+        return reading
+
+    def replace(self, word: str) -> None:
+        changed = {"lstm/kernel": np.full((4, 5), len(self.words), np.float32)}
+        save_bundle(dataclasses.replace(bundle(word), decoder_arrays=changed), self.folder)
+
+
+@pytest.mark.parametrize("step", ["_check_files", "load_arrays"])
+def test_a_bundle_that_is_replaced_while_it_is_read_is_read_again(folder, monkeypatch, step):
+    trainer = Trainer(folder, ["cat", "cow"])
+    if step == "load_arrays":
+        monkeypatch.setattr(bundles, "load_arrays", trainer.beside(load_arrays))
+    else:
+        monkeypatch.setattr(bundles, "_sha256", trainer.beside(bundles._sha256))
+    loaded = load_bundle(folder)
+    assert trainer.words == []
+    assert "cow" in loaded.vocabulary.tokens
+    assert loaded.decoder_arrays["lstm/kernel"].max() == 0
+
+
+def test_a_bundle_that_is_replaced_all_the_time_is_said_to_be(folder, monkeypatch):
+    trainer = Trainer(folder, ["ant", "bee", "cat", "cow", "eel"])
+    monkeypatch.setattr(bundles, "load_arrays", trainer.beside(load_arrays))
+    assert refused(folder) == f"{folder}: was replaced each of the 3 times it was read; try again"
+
+
+def test_a_bundle_that_is_set_aside_while_it_is_read_is_put_back(folder, monkeypatch):
+    """The writer is killed between its two renames, in the middle of a read."""
+    moves = [folder.with_name(".model.old")]
+
+    def reading(path: Path) -> Any:
+        if moves:
+            folder.rename(moves.pop())
+        return load_arrays(path)
+
+    monkeypatch.setattr(bundles, "load_arrays", reading)
+    # The manifest is the same as before, so that what went wrong is told; the next reader finds all of it.
+    assert "cannot be read" in refused(folder)
+    assert load_bundle(folder).vocabulary == bundle().vocabulary
 
 
 def test_a_bundle_replaced_after_a_kill_is_the_new_one(tmp_path):

@@ -33,6 +33,7 @@ MANIFEST: Final = "manifest.json"
 VOCABULARY: Final = "vocabulary.json"
 ENCODER: Final = "encoder.npz"
 DECODER: Final = "decoder.npz"
+_TRIES: Final = 3
 
 
 @dataclass(frozen=True)
@@ -107,11 +108,43 @@ def save_encoder(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
 def load_bundle(folder: Path) -> Bundle:
     """Read a bundle after checking every file against the manifest.
 
+    A training may replace the bundle meanwhile: then it is read again, so that all of what is returned
+    belongs together. Files that file managers leave behind (hidden ones, ``Thumbs.db``) are ignored.
+
     Raises:
         BundleError: The folder is no bundle; a file is missing, damaged, or not named in the manifest; the
-            format version is not known.
+            format version is not known; the bundle was replaced each time it was read.
     """
+    for _ in range(_TRIES):
+        before = _manifest_bytes(folder)
+        found = _load_or_refuse(folder)
+        # Both a refusal and a success may come from files of two bundles when the manifest has changed.
+        if _manifest_bytes(folder) != before:
+            continue
+        if isinstance(found, BundleError):
+            raise found
+        return found
+    raise BundleError(f"{folder}: was replaced each of the {_TRIES} times it was read; try again")
+
+
+def _manifest_bytes(folder: Path) -> bytes | None:
     recover_folder(folder)
+    try:
+        return (folder / MANIFEST).read_bytes()
+    except OSError:
+        return None
+
+
+def _load_or_refuse(folder: Path) -> Bundle | BundleError:
+    try:
+        return _load(folder)
+    except BundleError as error:
+        return error
+    except OSError as error:
+        return BundleError(f"{folder}: cannot be read ({error}); copy the bundle again")
+
+
+def _load(folder: Path) -> Bundle:
     manifest = _read_manifest(folder)
     _check_files(folder, manifest)
     if not isinstance(manifest.get("encoder", {}), dict):
@@ -142,9 +175,10 @@ def find_bundle(model: Path) -> Path:
         BundleError: There is no such folder, or no bundle in it.
     """
     for folder in (model, model / "bundle"):
-        recover_folder(folder)
-        if (folder / MANIFEST).exists():
-            return folder
+        for _ in range(_TRIES):  # a training may be between the two renames that replace the bundle
+            recover_folder(folder)
+            if (folder / MANIFEST).exists():
+                return folder
     if not model.exists():
         raise BundleError(f"{model}: no such model; expected a run folder or a bundle")
     if (model / "config.toml").exists():
@@ -191,6 +225,8 @@ def _check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
         if path.stat().st_size != facts.get("bytes") or _sha256(path) != facts.get("sha256"):
             raise BundleError(f"{path}: damaged: it differs from the manifest; copy the bundle again")
     extra = sorted({path.name for path in folder.iterdir()} - set(listed) - {MANIFEST})
+    # File managers leave such files in every folder that is looked at.
+    extra = [name for name in extra if not name.startswith(".") and name != "Thumbs.db"]
     if extra:
         raise BundleError(f"{folder}: {extra[0]} does not belong to the bundle; remove it")
 
