@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from tests.fakes import ScriptedStepModel
 
 from cutline.captioner import Captioner, decode
 from cutline.config import DecoderOptions, DecodingOptions
+from cutline.data.feature_store import FeatureStore
 from cutline.errors import BundleError, ConfigError, ImageError
 from cutline.runtime import Bundle
 from cutline.text import Tokenizer, Vocabulary
@@ -171,6 +174,33 @@ def test_hypotheses_of_a_batch_equal_those_of_images_alone(files):
     good = [path for index, path in enumerate(files) if index != 3]
     together = [record.hypotheses for record in captioner(Session()).caption_all(good, 2, 2)]
     assert together == [tuple(captioner(Session()).caption(path, 2, 2)) for path in good]
+
+
+def test_features_are_rounded_as_those_of_a_store_are(files, tmp_path):
+    """Evaluation decodes stored features: captioning the same image must see the same numbers."""
+    sharp = np.array([[0.1, 1 / 3, 1e9, -1e9, 1e-9]], np.float32)
+    seen: list[np.ndarray] = []
+
+    class Sharp(Session):
+        def encode(self, images: np.ndarray) -> np.ndarray:
+            return np.repeat(sharp, len(images), axis=0)
+
+        def start(self, features: np.ndarray) -> Any:
+            seen.append(features)
+            return super().start(np.zeros((len(features), 1), np.float32))
+
+    digest = hashlib.sha256(b"image").hexdigest()
+    with FeatureStore.open(tmp_path / "store", {}, (5,)) as store:
+        store.append([digest], sharp)
+        stored = store.read([0])
+    decode(Sharp(), stored, WORDS, DecodingOptions())
+    captioner(Sharp()).caption(files[0])
+    list(captioner(Sharp()).caption_all([files[0]]))
+    assert len(seen) == 3
+    for features in seen:
+        np.testing.assert_array_equal(features, seen[0])
+        assert features.dtype == np.float32
+    assert not np.array_equal(seen[0], sharp)
 
 
 def test_no_model_no_captioner(tmp_path):

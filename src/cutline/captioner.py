@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cutline.config import DecodingOptions, validate
+from cutline.data.feature_store import as_stored
 from cutline.data.images import decode_image
 from cutline.decoding import DecodeResult, StepModel, beam, greedy
 from cutline.errors import ConfigError, ImageError
@@ -138,8 +139,7 @@ class Captioner:
         """
         options = self._options(beam_size, n_best)
         pixels = decode_image(image, self.session.input_size)
-        features = self.session.encode(pixels[np.newaxis])
-        return decode(self.session, features, self.vocabulary, options, n_best)[0]
+        return decode(self.session, self._encode(pixels[np.newaxis]), self.vocabulary, options, n_best)[0]
 
     def caption_all(
         self, images: Iterable[str], beam_size: int | None = None, n_best: int = 1
@@ -177,13 +177,19 @@ class Captioner:
                 errors[index] = str(error)
         written: dict[int, list[Hypothesis]] = {}
         if pixels:
-            features = self.session.encode(np.stack(list(pixels.values())))
+            features = self._encode(np.stack(list(pixels.values())))
             hypotheses = decode(self.session, features, self.vocabulary, options, n_best)
             written = dict(zip(pixels, hypotheses, strict=True))
         return [
             CaptionedImage(path, tuple(written.get(index, ())), errors.get(index))
             for index, path in enumerate(batch)
         ]
+
+    def _encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float16]:
+        # Training and evaluation read features from a store, which rounds them. Without the same rounding
+        # two tokens that are all but equally likely could change places, and the caption of an image would
+        # not be the one that was scored.
+        return as_stored(self.session.encode(pixels))
 
     def _options(self, beam_size: int | None, n_best: int) -> DecodingOptions:
         defaults = self.bundle.decoding

@@ -187,6 +187,26 @@ def test_a_second_writer_is_told_to_wait_and_a_reader_is_not(folder: Path, store
         assert_holds(reader, range(3))
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no lock")
+def test_a_second_writer_can_wait_and_then_holds_what_the_first_one_wrote(
+    folder: Path, store: FeatureStore
+) -> None:
+    fill(store, range(3))
+    told: list[str] = []
+
+    def finish_the_first() -> None:
+        told.append("waiting")
+        fill(store, range(3, 5))
+        threading.Timer(0.2, store.close).start()
+
+    with FeatureStore.open(folder, FINGERPRINT, (4,), wait=finish_the_first) as second:
+        assert_holds(second, range(5))
+        fill(second, range(5, 7))
+    with FeatureStore.open(folder, FINGERPRINT, (4,), wait=finish_the_first) as third:
+        assert_holds(third, range(7))
+    assert told == ["waiting"], "nobody waits for a lock that is free"
+
+
 def test_the_lock_is_free_after_closing_and_after_a_refused_open(folder: Path) -> None:
     FeatureStore.open(folder, FINGERPRINT, (4,)).close()
     with pytest.raises(FeatureStoreError, match="stale"):

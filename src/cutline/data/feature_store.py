@@ -16,7 +16,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from io import FileIO
 from math import prod
 from pathlib import Path
@@ -30,6 +30,17 @@ from cutline.errors import FeatureStoreError
 
 _DIGEST_BYTES: Final = 32
 _LARGEST_FLOAT16: Final = 65504.0
+
+
+def as_stored(features: NDArray[Any]) -> NDArray[np.float16]:
+    """Round features to what a store gives back: float16 of the same shape, clipped to ±65504.
+
+    Example:
+        >>> as_stored(np.array([0.1, 1e9])).tolist()
+        [0.0999755859375, 65504.0]
+    """
+    clipped: NDArray[Any] = np.clip(features, -_LARGEST_FLOAT16, _LARGEST_FLOAT16)
+    return clipped.astype(np.float16)
 
 
 class FeatureStore:
@@ -81,6 +92,7 @@ class FeatureStore:
         fingerprint: Mapping[str, Any],
         shape: Sequence[int],
         mode: Literal["a", "r"] = "a",
+        wait: Callable[[], None] | None = None,
     ) -> FeatureStore:
         """Open a store, making it when it is absent and ``mode`` is ``"a"``.
 
@@ -90,10 +102,12 @@ class FeatureStore:
                 bytes (encoder, weights, preprocessing); it must equal the one the store was made with.
             shape: Shape of one row.
             mode: ``"a"`` to read and append, ``"r"`` to read what was complete when it was opened.
+            wait: What to do, once, before waiting for another writer to finish (tell somebody, say), after
+                which the store holds that writer's rows; None to refuse at once.
 
         Raises:
-            FeatureStoreError: Another process writes to it, its fingerprint or shape differ, or it is
-                damaged, absent (``"r"``) or not accessible.
+            FeatureStoreError: Another process writes to it and ``wait`` is None, its fingerprint or shape
+                differ, or it is damaged, absent (``"r"``) or not accessible.
         """
         folder, shape = Path(folder), tuple(int(axis) for axis in shape)
         described = {**fingerprint, "shape": list(shape)}
@@ -101,7 +115,7 @@ class FeatureStore:
             try:
                 if mode == "a":
                     folder.mkdir(parents=True, exist_ok=True)
-                    files.enter_context(locked(folder))
+                    files.enter_context(locked(folder, wait))
                     make_if_absent(folder, described)
                 check_manifest(folder, described)
                 store = cls(folder, shape, files, mode == "a")
@@ -178,7 +192,7 @@ class FeatureStore:
                 f"{self.folder}: the encoder gave NaN for the image with digest "
                 f"{list(new)[int(broken.argmax())].hex()}; check the encoder's weights"
             )
-        self._write(list(new), np.clip(values, -_LARGEST_FLOAT16, _LARGEST_FLOAT16).astype(np.float16))
+        self._write(list(new), as_stored(values))
 
     def read(self, rows: Iterable[int] | NDArray[np.integer[Any]]) -> NDArray[np.float16]:
         """Return the features in these rows, float16 (N, \\*shape), in the order asked for.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,11 +17,15 @@ START_ANEW: Final = "delete the folder to encode the images again"
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, wait: Callable[[], None] | None = None) -> Iterator[None]:
     """Hold the folder's lock while the block runs; the system releases it when the process ends, too.
 
+    Args:
+        folder: An existing folder.
+        wait: Called once, before waiting until the lock is free; None to refuse at once.
+
     Raises:
-        FeatureStoreError: Another process, or another store in this one, holds it.
+        FeatureStoreError: Another process, or another store in this one, holds it, and ``wait`` is None.
     """
     with (folder / ".lock").open("ab") as stream:
         if sys.platform != "win32":
@@ -30,10 +34,13 @@ def locked(folder: Path) -> Iterator[None]:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise FeatureStoreError(
-                    f"{folder}: another process is writing to this feature store; "
-                    "wait until it has finished or choose another folder"
-                ) from error
+                if wait is None:
+                    raise FeatureStoreError(
+                        f"{folder}: another process is writing to this feature store; "
+                        "wait until it has finished or choose another folder"
+                    ) from error
+                wait()
+                fcntl.flock(stream, fcntl.LOCK_EX)
         yield
 
 

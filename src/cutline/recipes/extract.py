@@ -37,6 +37,9 @@ def store_folder(encoder: Encoder) -> Path:
 def extract_features(encoder: Encoder, dataset: Dataset, progress: Progress) -> tuple[FeatureStore, Dataset]:
     """Encode the images that are not in the store yet.
 
+    While another run encodes images with the same encoder, this waits; what that run has encoded is not
+    encoded again.
+
     Args:
         encoder: Computes the features.
         dataset: Identified examples.
@@ -55,7 +58,11 @@ def extract_features(encoder: Encoder, dataset: Dataset, progress: Progress) -> 
     problems: list[Problem] = []
     if _missing(encoder, folder, digests):
         progress.note(f"features are kept in {folder}")
-        with FeatureStore.open(folder, fingerprint, shape, mode="a") as store:
+
+        def tell() -> None:
+            progress.note("waiting for another run that is encoding images")
+
+        with FeatureStore.open(folder, fingerprint, shape, mode="a", wait=tell) as store:
             problems = extract(
                 dataset.examples, store, encoder.encode, encoder.input_size, encoder.batch_size, progress
             )
