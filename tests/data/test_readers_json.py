@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fakes import CAPTIONS_IN_MANY_SCRIPTS
+from tests.fakes import CAPTIONS_IN_MANY_SCRIPTS, made_up_evaluation
 
 from cutline.data.readers import read_dataset
 from cutline.errors import DataError, SplitError
+from cutline.recipes.results import save_evaluation
 from cutline.records import Dataset
 
 SPLITS = {"dog.jpg": "train", "कुत्ता.png": "val", "bus 3.jpeg": "test"}
@@ -20,6 +21,10 @@ def captions_of(dataset: Dataset) -> dict[str, tuple[str, ...]]:
 
 def splits_of(dataset: Dataset) -> dict[str, str | None]:
     return {example.image_id: example.split for example in dataset.examples}
+
+
+def captions_by_name(dataset: Dataset) -> dict[str, tuple[str, ...]]:
+    return {Path(example.image).name: example.captions for example in dataset.examples}
 
 
 def write(path: Path, value: Any, escaped: bool = False) -> Path:
@@ -138,8 +143,8 @@ def test_json_that_is_no_data_set_is_refused(tmp_path: Path, name: str, content:
 
 def test_coco_captions_come_back(tmp_path: Path) -> None:
     data = read_dataset(write(tmp_path / "captions_val2017.json", coco(CAPTIONS_IN_MANY_SCRIPTS)))
-    assert captions_of(data) == CAPTIONS_IN_MANY_SCRIPTS
-    assert splits_of(data) == dict.fromkeys(CAPTIONS_IN_MANY_SCRIPTS)
+    assert captions_by_name(data) == CAPTIONS_IN_MANY_SCRIPTS
+    assert splits_of(data) == {"1": None, "2": None, "3": None}
     assert (data.format, data.problems) == ("coco", ())
 
 
@@ -154,6 +159,49 @@ def test_coco_files_beside_each_other_give_the_splits(tmp_path: Path, inner: str
     assert data.examples[0].image == str(tmp_path / "train2017" / "a.jpg")
 
 
+def test_ids_that_mean_one_image_in_all_coco_files_are_kept(tmp_path: Path) -> None:
+    write(tmp_path / "captions_train2017.json", coco({"a.jpg": ("a dog",)}, first_id=391895))
+    write(tmp_path / "captions_val2017.json", coco({"b.jpg": ("a cat",)}, first_id=522418))
+    assert splits_of(read_dataset(tmp_path)) == {"391895": "train", "522418": "val"}
+
+
+def test_one_coco_id_for_two_images_is_refused(tmp_path: Path) -> None:
+    value = coco({"a.jpg": ("a dog",)})
+    value["images"].append({"id": 1, "file_name": "b.jpg"})
+    path = write(tmp_path / "captions.json", value)
+    with pytest.raises(DataError) as caught:
+        read_dataset(path)
+    assert str(caught.value) == (
+        f"{path}: image id 1 stands for 'a.jpg' and for 'b.jpg'; give each image its own id"
+    )
+
+
+def results_of(folder: Path, data: Dataset) -> list[dict[str, Any]]:
+    captions = {example.image_id: "a dog" for example in data.examples}
+    result = made_up_evaluation(folder, captions=captions)
+    save_evaluation(folder, result, numeric_ids=data.format in ("coco", "karpathy"))
+    results: list[dict[str, Any]] = json.loads((folder / "captions.json").read_text())
+    return results
+
+
+def test_results_have_the_ids_of_the_coco_file(tmp_path: Path) -> None:
+    value = coco(CAPTIONS_IN_MANY_SCRIPTS, first_id=391895)
+    data = read_dataset(write(tmp_path / "captions_val2017.json", value))
+    results = results_of(tmp_path, data)
+    assert [item["image_id"] for item in results] == [image["id"] for image in value["images"]]
+    assert {item["image_id"] for item in results} == {item["image_id"] for item in value["annotations"]}
+
+
+def test_results_have_the_cocoids_of_karpathys_file(tmp_path: Path) -> None:
+    sentences = [{"raw": "a dog"}]
+    images: list[dict[str, Any]] = [
+        {"filename": "a.jpg", "imgid": 0, "cocoid": 391895, "sentences": sentences},
+        {"filename": "007", "imgid": 1, "sentences": sentences},
+    ]
+    data = read_dataset(write(tmp_path / "dataset_coco.json", karpathy(images)))
+    assert [item["image_id"] for item in results_of(tmp_path, data)] == [391895, "007"]
+
+
 def test_coco_images_are_found_from_the_annotations_folder(tmp_path: Path) -> None:
     path = write(tmp_path / "annotations" / "captions_train2017.json", coco({"a.jpg": ("a dog",)}))
     (tmp_path / "train2017").mkdir()
@@ -165,7 +213,7 @@ def test_broken_coco_entries_are_reported(tmp_path: Path) -> None:
     value = coco({"a.jpg": ("a dog",), "b.jpg": ()})
     value["annotations"] += [{"image_id": 77, "caption": "lost"}, {"image_id": "1", "caption": None}, 3]
     data = read_dataset(write(tmp_path / "captions.json", value))
-    assert captions_of(data) == {"a.jpg": ("a dog",)}
+    assert captions_of(data) == {"1": ("a dog",)}
     assert [p.message for p in data.problems] == [
         "image_id 77 is in no entry of 'images'; left out",
         "'caption' must be a text, found None; left out",

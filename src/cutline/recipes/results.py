@@ -27,10 +27,15 @@ def save_evaluation(folder: Path, result: EvaluationResult, numeric_ids: bool = 
     write_json(
         folder / CAPTIONS,
         [
-            {"image_id": int(image_id) if numeric_ids and image_id.isdecimal() else image_id, "caption": text}
+            {"image_id": _as_number(image_id) if numeric_ids else image_id, "caption": text}
             for image_id, text in result.captions.items()
         ],
     )
+
+
+def _as_number(image_id: str) -> int | str:
+    """Return the number that an id is the usual spelling of; ids such as ``"007"`` stay what they are."""
+    return int(image_id) if image_id.isdecimal() and str(int(image_id)) == image_id else image_id
 
 
 def load_evaluation(path: Path) -> EvaluationResult:

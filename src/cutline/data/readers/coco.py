@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from cutline.data.readers.rows import READERS, Row, Rows, Source
 from cutline.data.readers.text_file import read_json
@@ -13,6 +13,7 @@ from cutline.errors import DataError
 from cutline.records import Problem
 
 _SPLIT_IN_NAME: Final = re.compile(r"captions_(train|val|test)", re.IGNORECASE)
+_Images: TypeAlias = dict[str, Mapping[str, Any]]
 
 
 def coco_files(folder: Path) -> list[Path]:
@@ -25,31 +26,57 @@ def read_coco(source: Source) -> Rows:
     """Read one COCO captions file, or a folder of them.
 
     In a folder, ``captions_train2017.json`` and ``captions_val2017.json`` are the train and the val split; in
-    a single file images are undecided unless they have a ``split`` of their own.
+    a single file images are undecided unless they have a ``split`` of their own. COCO's ids become the
+    image ids, as its evaluation tools want them; files that number their images alike give file names instead.
 
     Raises:
-        DataError: The file is not JSON or has another layout.
+        DataError: The file is not JSON, has another layout, or gives one id to two images.
     """
-    if not source.path.is_dir():
-        yield from _read_file(source.path, None)
-        return
-    files = coco_files(source.path)
+    files = coco_files(source.path) if source.path.is_dir() else [source.path]
     if not files:
         raise DataError(f"{source.path}: no captions_*.json here or in annotations/; name the file")
-    for path in files:
+    values = {path: _load(path) for path in files}
+    images = {path: _images(path, value) for path, value in values.items()}
+    ids = _ids_are_shared(images.values())
+    for path, value in values.items():
         match = _SPLIT_IN_NAME.match(path.name) if len(files) > 1 else None
-        yield from _read_file(path, match[1] if match else None)
+        yield from _rows(path, value, images[path], match[1] if match else None, ids)
 
 
-def _read_file(path: Path, split: str | None) -> Rows:
+def _load(path: Path) -> Any:
     value = read_json(path)
     if not is_coco(value):
         raise DataError(
             f"{path}: not COCO captions; expected an object with the lists 'images' and 'annotations'"
         )
-    images: dict[Any, Mapping[str, Any]] = {
-        _key(image): image for image in value["images"] if isinstance(image, dict) and image.get("file_name")
-    }
+    return value
+
+
+def _images(path: Path, value: Any) -> _Images:
+    images: dict[str, Mapping[str, Any]] = {}
+    for image in value["images"]:
+        if not isinstance(image, dict) or not image.get("file_name") or image.get("id") is None:
+            continue
+        other = images.setdefault(_key(image), image)
+        if other["file_name"] != image["file_name"]:
+            raise DataError(
+                f"{path}: image id {image['id']!r} stands for {other['file_name']!r} and for "
+                f"{image['file_name']!r}; give each image its own id"
+            )
+    return images
+
+
+def _ids_are_shared(files: Iterable[_Images]) -> bool:
+    """Tell whether an id means the same image in every file."""
+    names: dict[str, Any] = {}
+    return all(
+        names.setdefault(key, image["file_name"]) == image["file_name"]
+        for images in files
+        for key, image in images.items()
+    )
+
+
+def _rows(path: Path, value: Any, images: _Images, split: str | None, ids: bool) -> Rows:
     described = set()
     for number, annotation in enumerate(value["annotations"], 1):
         place = f"{path.name} annotation"
@@ -57,8 +84,10 @@ def _read_file(path: Path, split: str | None) -> Rows:
         if image is None or not isinstance(annotation.get("caption"), str):
             yield Problem("broken row", f"{place} {number}", _what_is_wrong(annotation, image))
             continue
-        described.add(_key(annotation, "image_id"))
-        yield Row(str(image["file_name"]), annotation["caption"], place, number, image.get("split") or split)
+        key = _key(image)
+        described.add(key)
+        name, caption = str(image["file_name"]), annotation["caption"]
+        yield Row(name, caption, place, number, image.get("split") or split, key if ids else None)
     for key, image in images.items():
         if key not in described:
             message = f"{image['file_name']} has no caption; left out"

@@ -14,6 +14,9 @@ from cutline.records import Problem
 def read_karpathy(source: Source) -> Rows:
     """Read a ``dataset_*.json``; its splits are honoured, ``restval`` is train, ``filepath`` is joined.
 
+    COCO's ids (``cocoid``) become the image ids, as COCO's evaluation tools want them; images of other
+    data sets go by their file names.
+
     Raises:
         DataError: The file is not JSON or has another layout.
     """
@@ -34,8 +37,9 @@ def read_karpathy(source: Source) -> Rows:
         folder = str(image.get("filepath") or "").strip("/")
         name = f"{folder}/{image['filename']}" if folder else str(image["filename"])
         split = str(image.get("split") or "")
+        image_id = None if image.get("cocoid") is None else str(image["cocoid"])
         for caption in [_raw(sentence) for sentence in image["sentences"]] or [""]:
-            yield Row(name, caption, place, number, split)
+            yield Row(name, caption, place, number, split, image_id)
 
 
 def is_karpathy(value: Any) -> bool:
