@@ -8,6 +8,7 @@ import os
 import struct
 import subprocess
 import sys
+import warnings
 import zlib
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import pytest
 from PIL import Image
 
 from cutline.data import images
+from cutline.data.image_paths import match_images
 from cutline.data.images import decode_image, digest_file, list_images, measure_image
 from cutline.errors import DataError, ImageError
 
@@ -187,6 +189,12 @@ def test_sixteen_bit_greyscale_is_scaled_not_clipped(file_format: str) -> None:
     assert decoded[0].tolist() == [[0, 0, 0], [1, 1, 1], [128, 128, 128], [255, 255, 255]]
 
 
+def test_the_transparent_value_of_sixteen_bit_greyscale_lies_on_white() -> None:
+    deep = Image.fromarray(np.array([[0, 257, 258, 65535]], np.uint16))
+    decoded = decode_image(encoded(deep, "PNG", transparency=257), (1, 4))
+    assert decoded[0, :, 0].tolist() == [0, 255, 1, 255]
+
+
 def test_deep_greyscale_of_unknown_range_is_scaled_to_the_narrowest_usual_one() -> None:
     for brightest, expected in ((1.0, 255), (255.0, 255), (65535.0, 255), (100.0, 100), (1e6, 255)):
         image = Image.fromarray(np.array([[0.0, brightest]], np.float32))
@@ -298,13 +306,23 @@ def test_an_image_just_over_the_limit_is_refused_although_pillow_only_warns(monk
         decode_image(data, (8, 8))
 
 
-def test_a_bomb_prints_no_warning_outside_tests(tmp_path: Path) -> None:
-    path = tmp_path / "bomb.png"
-    path.write_bytes(png_of(10_000, 9_000, chunk(b"IDAT", zlib.compress(bytes(100)))))
-    reading = f"try: decode_image({str(path)!r}, (8, 8))\nexcept ImageError: pass"
-    program = f"from cutline.data.images import *\n{reading}"
-    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert finished.stderr == ""
+@pytest.mark.parametrize("action", ["ignore", "default", "error"])
+def test_an_image_over_the_limit_is_refused_whatever_becomes_of_pillows_warning(action: str) -> None:
+    data = png_of(10_000, 9_000, chunk(b"IDAT", zlib.compress(bytes(100))))
+    with warnings.catch_warnings(record=True):
+        warnings.simplefilter(action)  # type: ignore[arg-type]
+        with pytest.raises(ImageError) as caught:
+            decode_image(data, (8, 8))
+    expected = "90,000,000 pixels, more than the limit of 89,478,485; make the image smaller"
+    assert str(caught.value) == f"image bytes: {expected}"
+
+
+def test_importing_leaves_the_programs_warnings_alone() -> None:
+    program = (
+        "import warnings, numpy, PIL.Image\nbefore = list(warnings.filters)\n"
+        "import cutline.data.images\nassert warnings.filters == before"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_compressed_text_that_unfolds_to_megabytes_is_refused() -> None:
@@ -386,3 +404,13 @@ def test_a_folder_without_images_is_named(tree: Path) -> None:
     (tree / "bare").mkdir()
     with pytest.raises(DataError, match=r"bare: holds no images; give image files, a folder or a pattern"):
         list_images(tree / "bare")
+
+
+def test_paths_that_stand_for_nothing_keep_their_place_among_the_images(tree: Path) -> None:
+    (tree / "bare").mkdir()
+    given = [tree / "gone.jpg", tree / "b.png", tree / "bare", tree / "sub", tree / "gone.jpg"]
+    found = match_images(given)
+    assert names(list(found), tree) == ["gone.jpg", "b.png", "bare", "sub/[1].gif", "sub/c.webp"]
+    told = [error and error.removeprefix(f"{path}: ").partition(";")[0] for path, error in found.items()]
+    assert told == ["no such file, folder or pattern match", None, "holds no images", None, None]
+    assert match_images([]) == {}

@@ -57,6 +57,32 @@ def test_an_image_that_cannot_be_read_is_listed_and_the_rest_captioned() -> None
     assert "warning: broken.jpg: damaged; copy it again" in result.stderr
 
 
+def test_a_path_without_images_is_listed_and_the_rest_captioned() -> None:
+    result = run("gone.jpg", "a.jpg", "none/*.png", "b.jpg", "--model", "m")
+    assert result.exit_code == 1
+    assert [line.partition("\t")[0] for line in result.stdout.splitlines()] == ["a.jpg", "b.jpg"]
+    warnings = [line for line in result.stderr.splitlines() if line.startswith("warning: ")]
+    assert [line.split(": ")[1:3] for line in warnings] == [
+        ["gone.jpg", warnings[0].split(": ")[2]],
+        ["none/*.png", warnings[0].split(": ")[2]],
+    ]
+
+
+def test_a_path_without_images_has_its_line_of_json() -> None:
+    result = run("gone.jpg", "a.jpg", "--model", "m", "--json")
+    assert result.exit_code == 1
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [line["image"] for line in lines] == ["gone.jpg", "a.jpg"]
+    assert lines[0]["error"].startswith("gone.jpg: no such file")
+
+
+def test_paths_of_which_none_has_an_image_are_bad_data() -> None:
+    result = run("gone.jpg", "none/*.png", "--model", "m")
+    assert (result.exit_code, result.stdout) == (2, "")
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("error: gone.jpg: no such file")
+
+
 @pytest.mark.parametrize("asked", [["--output", "-"], ["--json"]])
 def test_jsonl_on_standard_output_has_a_line_for_every_image(asked: list[str]) -> None:
     result = run("a.jpg", "broken.jpg", "--model", "m", *asked)

@@ -58,6 +58,23 @@ def test_a_path_without_images_is_told_before_anything_is_loaded(
         recipe.caption([str(tmp_path / "gone.jpg")], "runs/first")
 
 
+def test_a_path_without_images_among_others_fails_in_its_place(
+    photos: Path, captioner: FakeCaptioner
+) -> None:
+    given = [str(photos / name) for name in ("gone.jpg", "a.jpg", "none/*.png", "inner", "gone.jpg")]
+    found = list(recipe.caption(given, "runs/first"))
+    assert [Path(record.image).name for record in found] == ["gone.jpg", "a.jpg", "*.png", "b.png"]
+    assert [len(record.hypotheses) for record in found] == [0, 1, 0, 1]
+    for record in (found[0], found[2]):
+        assert str(record.error).startswith(f"{record.image}: no such file, folder or pattern match; give")
+    assert found[1].error is found[3].error is None
+
+
+def test_no_path_at_all_is_refused() -> None:
+    with pytest.raises(DataError, match="no images were named"):
+        recipe.caption([], "runs/first")
+
+
 def test_a_missing_model_is_told_before_the_first_caption(photos: Path) -> None:
     with pytest.raises(BundleError, match="no such model"):
         recipe.caption([str(photos)], photos / "nothing")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -51,7 +51,7 @@ def caption(
 
     Prints path, tab and caption, one line per image; with --n-best several lines per image, each with its
     log-probability behind another tab. Control characters in names are written as escapes. Images that
-    cannot be read are listed on standard error.
+    cannot be read, and paths without images, are listed on standard error.
     """
     from cutline.recipes import caption as recipe
 
@@ -63,7 +63,7 @@ def caption(
     found = recipe.caption(
         paths, _chosen(model, screen), beam_size=beam_size, n_best=n_best, progress=screen.progress
     )
-    records = _Told(found, screen)
+    records = recipe.Counted(_told(found, screen))
     if file is not None:
         recipe.write_captions(records, file)
         screen.progress.note(f"{records.done:,} images captioned: {file}")
@@ -92,21 +92,11 @@ def _chosen(model: str | None, screen: Screen) -> str:
     return str(newest)
 
 
-class _Told:
-    """Passes captioned images on, tells of those that failed, and counts both."""
-
-    def __init__(self, records: Iterator[CaptionedImage], screen: Screen) -> None:
-        self._records, self._screen = records, screen
-        self.done = self.failed = 0
-
-    def __iter__(self) -> Iterator[CaptionedImage]:
-        for record in self._records:
-            if record.error is None:
-                self.done += 1
-            else:
-                self.failed += 1
-                self._screen.progress.warn(visible(record.error))
-            yield record
+def _told(records: Iterable[CaptionedImage], screen: Screen) -> Iterator[CaptionedImage]:
+    for record in records:
+        if record.error is not None:
+            screen.progress.warn(visible(record.error))
+        yield record
 
 
 def _lines(record: CaptionedImage, n_best: int) -> list[str]:

@@ -41,16 +41,39 @@ def list_images(paths: str | Path | Iterable[str | Path]) -> list[str]:
     Raises:
         DataError: One of the paths stands for no image.
     """
-    given = [paths] if isinstance(paths, str | Path) else list(paths)
-    found: dict[str, None] = {}
-    for path in given:
-        images = _images_of(str(path))
-        if not images:
-            endings = " ".join(IMAGE_SUFFIXES)
-            known = "no such file, folder or pattern match" if not Path(path).exists() else "holds no images"
-            raise DataError(f"{path}: {known}; give image files, a folder or a pattern of images ({endings})")
-        found.update(dict.fromkeys(images))
+    found = match_images(paths)
+    for error in found.values():
+        if error is not None:
+            raise DataError(error)
     return list(found)
+
+
+def match_images(paths: str | Path | Iterable[str | Path]) -> dict[str, str | None]:
+    """Name the images that paths stand for, and the paths that stand for none.
+
+    Args:
+        paths: As for :func:`list_images`.
+
+    Returns:
+        In the order of the arguments, each once: images with None, and paths that stand for no image with
+        a line that says so.
+
+    Example:
+        >>> [(path, error[:22]) for path, error in match_images(["gone.jpg", "gone.jpg"]).items()]
+        [('gone.jpg', 'gone.jpg: no such file')]
+    """
+    given = [paths] if isinstance(paths, str | Path) else [str(path) for path in paths]
+    found: dict[str, str | None] = {}
+    for path in map(str, given):
+        images = _images_of(path)
+        found.update(dict.fromkeys(images) if images else {path: _stands_for_none(path)})
+    return found
+
+
+def _stands_for_none(path: str) -> str:
+    known = "no such file, folder or pattern match" if not Path(path).exists() else "holds no images"
+    endings = " ".join(IMAGE_SUFFIXES)
+    return f"{path}: {known}; give image files, a folder or a pattern of images ({endings})"
 
 
 def _images_of(path: str) -> list[str]:

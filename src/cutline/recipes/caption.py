@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
 from cutline.captioner import Captioner
-from cutline.data.images import list_images
-from cutline.errors import ConfigError, MissingDependencyError
+from cutline.data.image_paths import match_images
+from cutline.errors import ConfigError, DataError, MissingDependencyError
 from cutline.files import replacing
 from cutline.progress import Progress, Silent
 from cutline.records import CaptionedImage, Hypothesis
@@ -38,17 +38,29 @@ def caption(
         progress: Told about every image.
 
     Returns:
-        An iterator over one record per image, in order; an image that cannot be read has an error instead of
-        hypotheses. Paths and model are looked at before it is returned.
+        An iterator over one record per image, in order; an image that cannot be read, and a path that stands
+        for no image, has an error instead of hypotheses. Paths and model are looked at before it is returned.
 
     Raises:
-        DataError: A path stands for no image.
+        DataError: None of the paths stands for an image.
         BundleError: The model cannot be loaded.
         ConfigError: ``beam_size`` or ``n_best`` is out of range.
     """
-    images = list_images(paths)
-    captioner = Captioner.load(model)
-    return _followed(captioner.caption_all(images, beam_size, n_best), len(images), progress)
+    found = match_images(paths)
+    images = [path for path, error in found.items() if error is None]
+    if not images:
+        raise DataError(
+            next(filter(None, found.values()), "no images were named; give files, folders or patterns")
+        )
+    captioned = Captioner.load(model).caption_all(images, beam_size, n_best)
+    return _followed(_in_order(found, captioned), len(found), progress)
+
+
+def _in_order(
+    found: Mapping[str, str | None], captioned: Iterator[CaptionedImage]
+) -> Iterator[CaptionedImage]:
+    for path, error in found.items():
+        yield next(captioned) if error is None else CaptionedImage(path, error=error)
 
 
 def _followed(records: Iterable[CaptionedImage], total: int, progress: Progress) -> Iterator[CaptionedImage]:
@@ -119,17 +131,31 @@ def write_captions(records: Iterable[CaptionedImage], output: Path) -> tuple[int
         MissingDependencyError: Parquet without pyarrow.
     """
     check_output(output)
-    counted = _Counted(records)
+    counted = Counted(records)
     _WRITERS[output.suffix.lower()](counted, output)
     return counted.done, counted.failed
 
 
-class _Counted:
+class Counted:
+    """Passes captioned images on and counts them.
+
+    Attributes:
+        done: Images captioned so far.
+        failed: Images so far that could not be captioned.
+
+    Example:
+        >>> counted = Counted([CaptionedImage("a.jpg", error="a.jpg: the file is empty")])
+        >>> [record.image for record in counted], counted.done, counted.failed
+        (['a.jpg'], 0, 1)
+    """
+
     def __init__(self, records: Iterable[CaptionedImage]) -> None:
+        """Pass ``records`` on, one by one."""
         self._records = records
         self.done = self.failed = 0
 
     def __iter__(self) -> Iterator[CaptionedImage]:
+        """Yield the records."""
         for record in self._records:
             if record.error is None:
                 self.done += 1
