@@ -114,6 +114,8 @@ def test_a_value_of_the_wrong_type_is_bad_usage() -> None:
     ("error", "code", "expected"),
     [
         (DataError("x.csv: no such\nfile"), 2, "error: x.csv: no such file"),
+        (DataError("run: cutline train 'my  photos'"), 2, "error: run: cutline train 'my  photos'"),
+        (BrokenPipeError(32, "Broken pipe"), 2, "error: broken pipe"),
         (PermissionError(13, "Permission denied", "out"), 2, "error: out: permission denied"),
         (OSError(28, "No space left on device"), 2, "error: no space left on device"),
         (MemoryError(), 2, "error: out of memory"),
@@ -215,3 +217,42 @@ def test_the_installed_command_is_the_same() -> None:
         "-c", "import sys; sys.argv = ['cutline', '--version']; from cutline.cli import main; main()"
     )
     assert (seen.returncode, seen.stdout) == (0, f"cutline {__version__}\n")
+
+
+TRAINING = """
+import sys, types
+from pathlib import Path
+from cutline.records import Run
+
+def train(*arguments, progress, **options):
+    with progress.stage("epoch 1/1", 500, "batches") as stage:
+        for batch in range(500):
+            progress.note("x" * 1000)
+            stage.advance()
+    Path("trained").touch()
+    return Run("runs/first", (), 0)
+
+sys.modules["cutline.recipes.train"] = types.SimpleNamespace(train=train)
+sys.argv = ["cutline", "train", "x.csv"]
+from cutline.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("left", ["stdout", "stderr", "both"])
+def test_training_goes_on_when_nobody_reads_what_it_tells(tmp_path: Path, left: str) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", TRAINING], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    for stream in (process.stdout, process.stderr):
+        if left == "both" or stream is getattr(process, left):
+            stream.close()
+    seen, told = process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert (tmp_path / "trained").exists()
+    if left == "stderr":
+        assert seen == b"runs/first: no epoch was finished\n"
+    if left == "stdout":
+        assert told.endswith(b"next: cutline caption PHOTO... --model runs/first\n")

@@ -1,9 +1,10 @@
 """The command line: one sub-command per recipe, and the only room that prints.
 
 Results go to standard output; progress, notes, warnings and errors to standard error. Exit codes: 0 all
-done; 1 done, but some items failed (each is listed); 2 nothing done: bad usage, configuration or data, or a
-bug; 130 interrupted by Ctrl-C. A reader that closes the pipe early (``| head``) ends the command quietly
-with 0.
+done; 1 done, but some items failed (each is listed); 2 given up: bad usage, configuration or data, a full
+disk, or a bug (nothing was begun, or what had been finished before is kept); 130 interrupted by Ctrl-C. A
+reader that closes the pipe early (``| head``) ends ``cutline caption`` quietly with 0; other commands go on
+and end as they would have.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import functools
 import inspect
 import logging
 import os
+import warnings
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -46,7 +47,7 @@ def door(shares_terminal: bool = False) -> Callable[[Callable[..., int]], Callab
             def run() -> int:
                 return function(Screen(flags, shares_terminal=shares_terminal), **arguments)
 
-            raise typer.Exit(guarded(run, flags.debug))
+            raise typer.Exit(guarded(run, flags.debug, streams=shares_terminal))
 
         _show_parameters(command, function)
         return command
@@ -75,5 +76,7 @@ def _quieten_libraries(flags: Flags) -> None:
     if flags.debug:
         return
     quieten_loading()
+    # Odd metadata does not concern the pixels, and images above Pillow's limit are refused in one line.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     for name in ("matplotlib", "tensorflow", "absl", "h5py"):
         logging.getLogger(name).setLevel(logging.ERROR)

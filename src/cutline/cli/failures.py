@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import traceback
 from collections.abc import Callable
 from typing import Final
 
+from cutline.cli.streams import silence
 from cutline.errors import CutlineError
 
 DONE: Final = 0
@@ -25,20 +25,26 @@ _INSTALLED_BY: Final = {
 }
 
 
-def guarded(command: Callable[[], int], debug: bool) -> int:
+def guarded(command: Callable[[], int], debug: bool, *, streams: bool = False) -> int:
     """Run a command and return its exit code, whatever happens in it.
 
     Everything that goes wrong becomes one line on standard error; with ``debug`` the traceback precedes it.
+
+    Args:
+        command: Returns its exit code.
+        debug: Show tracebacks.
+        streams: The command only prints results, one after the other: whoever closes the pipe has seen
+            enough of them, and the command ends there, quietly and well.
     """
     try:
         return command()
     except KeyboardInterrupt:
         tell_error("interrupted")
         return INTERRUPTED
-    except BrokenPipeError:
-        _close_quietly()
-        return DONE
     except Exception as error:
+        if streams and isinstance(error, BrokenPipeError):
+            silence(sys.stdout)
+            return DONE
         if debug:
             traceback.print_exc()
         tell_error(describe(error))
@@ -47,7 +53,9 @@ def guarded(command: Callable[[], int], debug: bool) -> int:
 
 def tell_error(message: str) -> None:
     """Print an error on one line of standard error."""
-    print(f"error: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    # Spaces stay as they are: the message may hold a path, or a command to be copied.
+    with contextlib.suppress(OSError):
+        print(f"error: {' '.join(message.splitlines())}", file=sys.stderr, flush=True)
 
 
 def describe(error: Exception) -> str:
@@ -75,11 +83,3 @@ def describe(error: Exception) -> str:
         f"this is a bug in cutline: {type(error).__name__}: {error}; "
         "please report it with the traceback that --debug shows"
     )
-
-
-def _close_quietly() -> None:
-    """Send what is still buffered nowhere, so that the interpreter does not complain on its way out."""
-    with contextlib.suppress(OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TextIO
 
 from cutline.cli.progress import choose_progress
+from cutline.cli.streams import lasting
 from cutline.records import Problem, problem_lines
 
 _LISTED: Final = 50
@@ -51,11 +52,12 @@ class Screen:
         Args:
             flags: What the person asked for.
             shares_terminal: The command prints results while it works: no bars are drawn when results go to
-                a terminal, because both would be written over each other.
+                a terminal, because both would be written over each other; and BrokenPipeError is raised when
+                nobody reads the results any more, while other commands go on and do the rest of their work.
         """
         self.flags = flags
-        self._out = _tolerant(sys.stdout)
-        err = _tolerant(sys.stderr)
+        self._out = _tolerant(sys.stdout if shares_terminal else lasting(sys.stdout))
+        err = _tolerant(lasting(sys.stderr))
         bars = not (shares_terminal and self._out.isatty())
         self.progress = choose_progress(err, quiet=flags.quiet, stages=bars)
 
