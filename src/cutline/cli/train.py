@@ -58,7 +58,7 @@ def train(
 ) -> int:
     """Train a captioner on your own images and captions.
 
-    Ctrl-C leaves a usable run, which --resume goes on with.
+    Ctrl-C leaves a run that --resume goes on with, and that captions once an epoch was finished.
     """
     from cutline.recipes.train import train as run_training
 
