@@ -100,13 +100,19 @@ def load_file(network: Any, path: Path, name: str) -> None:
             warnings.simplefilter("ignore", UserWarning)
             network.load_weights(path)
     except Exception as error:
-        raise WeightsError(f"{expected}; {_first_line(error)}") from None
+        raise WeightsError(f"{expected}; {first_line(error)}") from None
     for variable in network.weights:
         if np.isnan(np.asarray(variable)).any():
             raise WeightsError(f"{expected}; it has none, or damaged ones, for {variable.path}")
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return the first line of what Keras says, which may go on for pages; the error's name if it is silent.
+
+    Example:
+        >>> first_line(ValueError("a layer is missing\\nTraceback")), first_line(KeyError())
+        ('a layer is missing', 'KeyError')
+    """
     lines = str(error).strip().splitlines()
     return (lines[0] if lines else type(error).__name__)[:300]
 
@@ -131,6 +137,6 @@ def _explain_download(spec: EncoderSpec, error: Exception) -> str:
     ways_out = "pass --encoder-weights PATH, or use --encoder efficientnet_lite0, which works offline"
     address = re.search(r"https?://[^\s:]+", str(error))
     if address is None:
-        return f"encoder {spec.name}: cannot load its ImageNet weights: {_first_line(error)}; {ways_out}"
+        return f"encoder {spec.name}: cannot load its ImageNet weights: {first_line(error)}; {ways_out}"
     file = address.group().rpartition("/")[2]
     return f"encoder {spec.name}: cannot download {file}; put that file into {folder}, or {ways_out}"

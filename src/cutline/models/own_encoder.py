@@ -16,7 +16,7 @@ from typing import Any, Final
 import keras
 
 from cutline.errors import WeightsError
-from cutline.models.keras_applications import load_file
+from cutline.models.keras_applications import first_line, load_file
 
 _MODULES: Final = frozenset((
     "activations", "constraints", "dtype_policies", "initializers", "layers", "losses", "metrics",
@@ -51,7 +51,7 @@ def load_network(path: Path, weights: Path | None = None) -> tuple[Any, dict[str
         network = keras.saving.load_model(path, compile=False, safe_mode=True)
         config = json.loads(json.dumps(keras.saving.serialize_keras_object(network)))
     except Exception as error:
-        raise WeightsError(f"{path}: cannot load this encoder file: {_first_line(error)}") from None
+        raise WeightsError(f"{path}: cannot load this encoder file: {first_line(error)}") from None
     config.pop("compile_config", None)
     if weights is not None:
         load_file(network, weights, path.name)
@@ -68,7 +68,7 @@ def rebuild_network(config: Mapping[str, Any], where: str) -> Any:
     try:
         network = keras.saving.deserialize_keras_object(copy.deepcopy(dict(config)), safe_mode=True)
     except Exception as error:
-        raise WeightsError(f"{where}: cannot rebuild the encoder: {_first_line(error)}") from None
+        raise WeightsError(f"{where}: cannot rebuild the encoder: {first_line(error)}") from None
     return _take_bytes(network, where)
 
 
@@ -81,7 +81,7 @@ def _read_description(path: Path) -> dict[str, Any]:
                 raise WeightsError(f"{path}: refused: it would unpack to {unpacked} bytes")
             description = json.loads(archive.read("config.json"))
     except (zipfile.BadZipFile, KeyError, ValueError, OSError, RuntimeError) as error:
-        raise WeightsError(f"{path}: not a readable .keras file: {_first_line(error)}") from None
+        raise WeightsError(f"{path}: not a readable .keras file: {first_line(error)}") from None
     if not isinstance(description, dict):
         raise WeightsError(f"{path}: not a readable .keras file: its config.json holds no network")
     description.pop("compile_config", None)
@@ -128,8 +128,3 @@ def _take_bytes(network: Any, where: str) -> Any:
     image = keras.Input(taken[1:], dtype="uint8", name="image")
     features = network(keras.ops.cast(image, inputs[0].dtype))
     return keras.Model(image, keras.ops.cast(features, "float32"), name="own_encoder")
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return (lines[0] if lines else type(error).__name__)[:300]
