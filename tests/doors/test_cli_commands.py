@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -181,6 +182,22 @@ def test_check_as_json_has_the_problems_too(monkeypatch: pytest.MonkeyPatch) -> 
     assert document["images"] == 1200
     assert document["coverage"] is None
     assert document["problems"][0]["where"] == "captions.csv row 3"
+
+
+@pytest.mark.parametrize(("flags", "shown"), [((), 0), (("--debug",), 1)])
+def test_what_pillow_warns_of_is_for_debugging(
+    monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...], shown: int
+) -> None:
+    class Odd(Looked):
+        def lines(self) -> list[str]:
+            warnings.warn_explicit("odd metadata", UserWarning, "Image.py", 1, module="PIL.Image")
+            return []
+
+    StubRecipe.put(monkeypatch, "check", "check", Odd(()))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert run("check", "captions.csv", *flags).exit_code == 0
+    assert len(caught) == shown
 
 
 def test_report_prints_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,6 @@ import hashlib
 import io
 import re
 import stat
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from cutline.data.image_paths import IMAGE_SUFFIXES, list_images
+from cutline.data.pixels import to_rgb
 from cutline.errors import ImageError
 
 __all__ = [
@@ -53,12 +53,8 @@ _UPRIGHT: Final = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_TURNED: Final = (5, 6, 7, 8)
 _HEIC_BRANDS: Final = (b"heic", b"heix", b"hevc", b"mif1", b"msf1")
-
-# What Pillow has to say about odd metadata does not concern the pixels.
-warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
-# Between one and two times its limit Pillow only warns and decodes; an error is needed, in every thread.
-warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 
 
 def decode_image(source: ImageSource, size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -71,7 +67,11 @@ def decode_image(source: ImageSource, size: tuple[int, int]) -> NDArray[np.uint8
 
     JPEG files more than four times as large as ``size`` are decoded at a reduced scale (still at least
     twice ``size``), which is several times faster and deterministic; the same photo handed over as an
-    already opened Pillow image is decoded in full and may differ by a grey level or two.
+    already opened Pillow image is decoded in full and may differ by a grey level or two. Other images of
+    more than 16.8 million pixels are averaged to at least four times ``size`` first, to save memory.
+
+    Pillow warns of odd metadata, and of images above its limit before they are refused here; whether such
+    warnings are shown is up to the program.
 
     Args:
         source: A path, the bytes of an image file, a Pillow image, or an array of uint8 with shape
@@ -92,7 +92,12 @@ def decode_image(source: ImageSource, size: tuple[int, int]) -> NDArray[np.uint8
     height, width = size
     with _opened(source) as image:
         image.draft(None, (2 * max(size), 2 * max(size)))
-        colours = _to_rgb(_upright(image))
+        # Loaded first: Pillow turns TIFF while loading, and PNG may keep EXIF behind the pixels.
+        image.load()
+        orientation = _orientation(image)
+        colours = to_rgb(image, (height, width) if orientation in _TURNED else (width, height))
+        if orientation in _UPRIGHT:
+            colours = colours.transpose(_UPRIGHT[orientation])
         if colours.size != (width, height):
             colours = colours.resize((width, height), Image.Resampling.BICUBIC)
         # The copy gives the caller an array that owns its memory and can be written to.
@@ -112,7 +117,7 @@ def measure_image(source: ImageSource) -> tuple[int, int]:
     with _opened(source) as image:
         width, height = image.size
         # Pillow turns TIFF by itself and reports the size after that.
-        turned = image.format != "TIFF" and _orientation(image) >= 5
+        turned = image.format != "TIFF" and _orientation(image) in _TURNED
         return (width, height) if turned else (height, width)
 
 
@@ -236,31 +241,3 @@ def _orientation(image: Image.Image) -> int:
         return int(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # A photo whose EXIF block is damaged is still a photo.
         return 1
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    # Loaded first: Pillow turns TIFF while loading, and PNG may keep EXIF behind the pixels.
-    image.load()
-    turn = _UPRIGHT.get(_orientation(image))
-    return image if turn is None else image.transpose(turn)
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I") or image.mode == "F":
-        return Image.fromarray(_to_eight_bits(image)).convert("RGB")
-    if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
-    return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def _to_eight_bits(image: Image.Image) -> NDArray[np.uint8]:
-    """Scale deep greyscale to 0..255; Pillow's own conversion cuts everything above 255 to white."""
-    values = np.asarray(image, dtype=np.float64)
-    if not np.isfinite(values).all():
-        raise ValueError("pixels that are not finite numbers")
-    black, brightest = min(0.0, float(values.min())), float(values.max())
-    # Only 16-bit modes say what white is; the others are taken for the narrowest usual range they fit.
-    usual = (65535.0,) if image.mode.startswith("I;16") else (1.0, 255.0, 65535.0)
-    white = next((limit for limit in usual if brightest <= limit), brightest)
-    return np.rint((values - black) * (255.0 / (white - black))).astype(np.uint8)
