@@ -229,6 +229,7 @@ class ActingProgress(Silent):
     Attributes:
         notes: What was noted.
         warnings: What was warned of.
+        stages: Names and totals of the stages, in order.
     """
 
     def __init__(self, stage: str = "", after: int = 0, act: Callable[[], object] = int) -> None:
@@ -236,10 +237,12 @@ class ActingProgress(Silent):
         self._stage, self._after, self._act = stage, after, act
         self.notes: list[str] = []
         self.warnings: list[str] = []
+        self.stages: list[tuple[str, int | None]] = []
 
     @contextmanager
     def stage(self, name: str, total: int | None, unit: str) -> Iterator[Any]:
         """Count, and act in the stage that was asked for."""
+        self.stages.append((name, total))
         counted = itertools.count(1)
 
         def advance(count: int = 1, **values: float) -> None:

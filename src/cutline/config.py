@@ -20,7 +20,7 @@ Options = TypeVar("Options", bound=BaseModel)
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class DataOptions(_Frozen):
@@ -151,6 +151,30 @@ def resolve(
             _assign(values, key, value)
     values["preset"] = preset
     return validate(RunConfig, values)
+
+
+def named_preset(asked: str | None, file: Path | None, assignments: Iterable[str] = ()) -> str | None:
+    """Return the preset that is named: directly, by ``preset=NAME`` among the assignments, or in the file.
+
+    Raises:
+        ConfigError: Two places name different presets.
+
+    Example:
+        >>> named_preset(None, None, ["preset=merge", "training.epochs=2"])
+        'merge'
+    """
+    named = {"--preset": asked}
+    for assignment in assignments:
+        key, _, text = assignment.partition("=")
+        if key.strip() == "preset":
+            named["--set"] = str(_read_value(text.strip()))
+    if file is not None and "preset" in (values := read_toml(file)):
+        named[str(file)] = str(values["preset"])
+    found = {place: name for place, name in named.items() if name is not None}
+    if len(set(found.values())) > 1:
+        places = " but ".join(f"{name!r} in {place}" for place, name in found.items())
+        raise ConfigError(f"preset is {places}; name one")
+    return next(iter(found.values()), None)
 
 
 def read_toml(path: Path) -> dict[str, Any]:

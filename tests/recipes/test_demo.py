@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.fakes import ActingProgress
 
 from cutline.errors import RunError
 from cutline.recipes.demo import Demo, demo
@@ -57,3 +58,12 @@ def test_a_folder_that_no_demo_made_is_refused(tmp_path):
             f"{folder}: exists and was not made by the demo; choose another folder with --out"
         )
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
+
+
+def test_ctrl_c_ends_the_demo(world, tmp_path):
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        demo(tmp_path / "out", images=60, overrides=SMALL, progress=ActingProgress("epoch 1", 1, interrupt))
+    assert not list((tmp_path / "out" / "run").glob("evaluation-*"))

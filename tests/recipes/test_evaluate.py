@@ -47,7 +47,7 @@ def test_the_test_images_of_the_run_are_captioned_and_scored(trained, result):
     # A colour square cannot be told from the most common caption alone.
     assert result.baseline_caption in {"a red square", "a green square", "a blue square", "red all over",
                                        "green all over", "blue all over"}  # fmt: skip
-    assert result.scores.bleu_1 > result.baseline.bleu_1
+    assert result.scores.cider_d > result.baseline.cider_d
 
 
 def test_markers_are_in_neither_captions_nor_references(result):

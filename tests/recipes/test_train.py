@@ -21,10 +21,11 @@ from cutline.captioner import Captioner
 from cutline.config import RunConfig, read_toml, validate
 from cutline.data.splits import load_splits
 from cutline.errors import BundleError, ConfigError, CutlineError, DataError, RunError, SplitError
-from cutline.recipes.run_folder import choose_folder
+from cutline.recipes.run_folder import choose_folder, claimed
 from cutline.recipes.train import train
 from cutline.records import EpochRecord, Run
 from cutline.text import Vocabulary
+from cutline.training.checkpoints import save_checkpoint
 from cutline.training.history import load_history
 
 
@@ -306,8 +307,8 @@ def test_a_split_whose_images_are_all_broken_is_refused(world, tmp_path):
     )
     picture = table.parent / "photos" / "00.png"
     picture.write_bytes(picture.read_bytes()[:40])
-    message = refused(SplitError, table, run=tmp_path / "run", overrides=world.options)
-    assert "no image is in split 'val' (found: train 5)" in message
+    message = refused(DataError, table, run=tmp_path / "run", overrides=world.options)
+    assert "no image of split 'val' can be read (1 of 6 unreadable), the first: photos/00.png: " in message
     assert not (tmp_path / "run").exists()
 
 
@@ -339,3 +340,90 @@ def test_a_new_run_gets_the_next_free_name(tmp_path, monkeypatch):
     Path("runs/My-photos-merge-2").mkdir()
     assert choose_folder(None, "data/My photos.csv", "merge") == Path("runs/My-photos-merge-3")
     assert choose_folder("here", "data/My photos.csv", "merge") == Path("here")
+
+
+def test_two_processes_cannot_work_in_one_run(world, trained, tmp_path):
+    folder = shutil.copytree(trained.folder, tmp_path / "run")
+    with claimed(folder):
+        message = refused(RunError, world.table, run=folder, resume=True)
+    assert message == f"{folder}: another cutline train is working in this run"
+    with claimed(tmp_path / "new"):
+        message = refused(RunError, world.table, run=tmp_path / "new", overrides=world.options)
+    assert message == f"{tmp_path / 'new'}: another cutline train is working in this run"
+    assert not (tmp_path / "new").exists()
+
+
+def test_resuming_notices_another_encoder_behind_the_same_name(world, tmp_path):
+    import keras
+
+    encoder = tmp_path / "mine.keras"
+    shutil.copy(world.options["encoder.name"], encoder)
+    options = {**world.options, "encoder.name": str(encoder)}
+    train(
+        world.table, run=tmp_path / "run", overrides=options, progress=ActingProgress("epoch 2", 1, interrupt)
+    )
+    image = keras.Input((8, 8, 3))
+    keras.Model(image, keras.layers.GlobalMaxPooling2D()(keras.layers.Rescaling(1 / 255)(image))).save(
+        encoder
+    )
+    message = refused(RunError, world.table, run=tmp_path / "run", resume=True)
+    assert message.startswith(f"{tmp_path / 'run'}: --resume with another encoder (differs in own_network")
+    assert message.endswith("put its file back as it was, or start a new run")
+
+
+def test_resuming_notices_rows_in_another_order(world, trained, tmp_path):
+    shutil.copytree(world.table.parent, tmp_path / "data")
+    table = tmp_path / "data" / "captions.csv"
+    header, *rows = table.read_text().splitlines()
+    table.write_text("\n".join([header, *reversed(rows)]) + "\n")
+    message = refused(RunError, table, run=trained.folder, resume=True)
+    assert "--resume with the images in another order" in message or "with other data" in message
+
+
+def test_the_command_that_started_a_run_resumes_it(world, trained, tmp_path):
+    folder = shutil.copytree(trained.folder, tmp_path / "run")
+    for preset, overrides in [
+        ("show_tell", world.options),
+        ("show_tell", {}),
+        (None, {"training.epochs": 3}),
+    ]:
+        run = train(world.table, preset, folder, overrides=overrides, resume=True)
+        assert run.history == trained.history
+
+
+def test_a_preset_may_be_named_in_the_file_or_among_the_assignments(world, tmp_path):
+    file = tmp_path / "merge.toml"
+    file.write_text('preset = "merge"\n')
+    for number, arguments in enumerate([{"config": file}, {"assignments": ["preset=merge"]}]):
+        run = train(
+            world.table,
+            run=tmp_path / str(number),
+            overrides=world.options,
+            progress=ActingProgress("epoch 1", 1, interrupt),
+            **arguments,
+        )
+        config = validate(RunConfig, read_toml(Path(run.folder) / "config.toml"))
+        assert (config.preset, config.decoder.name) == ("merge", "merge")
+    message = refused(ConfigError, world.table, "show_tell", tmp_path / "run", config=file)
+    assert message == f"preset is 'show_tell' in --preset but 'merge' in {file}; name one"
+
+
+def test_only_so_many_val_images_are_captioned(world, tmp_path):
+    progress = ActingProgress()
+    options = {**world.options, "training.validation_images": 2, "training.epochs": 1}
+    train(world.table, run=tmp_path / "run", overrides=options, progress=progress)
+    assert ("captioning", 2) in progress.stages
+
+
+def test_a_kill_between_bundle_and_checkpoint_repeats_the_epoch(world, trained, tmp_path, monkeypatch):
+    def stop(path: Path, checkpoint: Any) -> None:
+        if len(checkpoint.history) == 2:
+            raise KeyboardInterrupt
+        save_checkpoint(path, checkpoint)
+
+    monkeypatch.setattr("cutline.recipes.train.save_checkpoint", stop)
+    run = train(world.table, "show_tell", tmp_path / "run", overrides=world.options)
+    assert (run.interrupted, len(run.history)) == (True, 1)
+    monkeypatch.undo()
+    run = train(world.table, run=tmp_path / "run", resume=True)
+    same(run.history, trained.history)

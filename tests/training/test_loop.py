@@ -101,22 +101,25 @@ def test_every_epoch_is_trained_measured_and_kept():
     assert int(outcome.last.state["model/000"]) == 3
 
 
-def test_the_best_epoch_is_the_first_with_the_highest_score():
-    outcome = run([10, 30, 20, 30, 5], epochs=5)
+def test_the_best_epoch_has_the_highest_score():
+    outcome = run([10, 30, 20, 29, 5], epochs=5)
     assert [best for _, best in outcome.kept] == [True, True, False, False, False]
     assert [checkpoint.best_epoch for checkpoint, _ in outcome.kept] == [1, 2, 2, 2, 2]
 
 
-def test_an_epoch_without_any_score_is_still_the_best_so_far():
-    outcome = run([0, 0, 1], epochs=3)
-    assert [best for _, best in outcome.kept] == [True, False, True]
+def test_among_equal_scores_the_lower_val_loss_is_better():
+    # The scripted val loss falls from epoch to epoch.
+    outcome = run([0, 0, 0, 1, 1, 0], epochs=6, patience=2)
+    assert [best for _, best in outcome.kept] == [True, True, True, True, True, False]
 
 
 def test_it_stops_when_the_score_has_not_risen_for_so_many_epochs():
     outcome = run([10, 20, 19, 18, 50], epochs=5, patience=2)
     assert len(outcome.last.history) == 4
     assert outcome.last.best_epoch == 2
-    assert outcome.notes[-1] == "stopped early: val CIDEr-D has not risen since epoch 2 (patience 2)"
+    assert (
+        outcome.notes[-1] == "stopped early: val captions have not got better since epoch 2 (patience 2)"
+    )
     assert len(run([10, 20, 19, 18, 50], epochs=5, patience=3).last.history) == 5
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import tensorflow as tf
 
 from cutline.captioner import decode
 from cutline.config import DecoderOptions, DecodingOptions, TrainingOptions
-from cutline.errors import RunError
+from cutline.errors import FeatureStoreError, RunError
 from cutline.models.decoders import Decoder, build_decoder
 from cutline.models.sessions import DecoderSession
 from cutline.progress import Silent
@@ -164,3 +165,16 @@ def test_biases_and_scales_do_not_decay():
     before = np.abs(np.asarray(kernel)).sum()
     learner.decoder.optimizer.apply([np.zeros(v.shape, np.float32) for v in decoder.trainable_variables])
     assert np.abs(np.asarray(kernel)).sum() == pytest.approx(0.75 * before, rel=1e-4)
+
+
+def test_an_error_while_a_batch_is_read_is_told_as_it_was_raised():
+    def broken() -> Iterator[Any]:
+        raise FeatureStoreError("/store: features.bin is too short; delete the folder")
+        yield
+
+    ids = tf.TensorSpec((None, None), tf.int32)
+    signature = ((tf.TensorSpec((None, 2)), ids), ids, tf.TensorSpec((None, None)))
+    batches = tf.data.Dataset.from_generator(broken, output_signature=signature)
+    message = r"^/store: features\.bin is too short; delete the folder$"
+    with Silent().stage("epoch", None, "batches") as stage, pytest.raises(FeatureStoreError, match=message):
+        trainer().train_epoch(batches, 1, stage)

@@ -80,6 +80,8 @@ def demo(
     run = train(
         table, "show_tell", folder / "run", overrides={**OPTIONS, **(overrides or {})}, progress=progress
     )
+    if run.interrupted:
+        raise KeyboardInterrupt
     result = evaluate(run.folder, table, split="test", progress=progress)
     held_out = _held_out(table)
     scores, baseline = _scores_on(result, held_out)

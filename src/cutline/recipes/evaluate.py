@@ -40,8 +40,9 @@ def evaluate(
 ) -> EvaluationResult:
     """Caption one split of a data set and score the captions against their references.
 
-    Splits of the data set itself are honoured; without any, the model's run says which images it was
-    trained on, so that a test image is never one it has seen.
+    Splits of the data set itself are honoured; for images without one, the model's run says which images it
+    was trained on, and all others are test images. A bundle that was taken out of its run does not know:
+    the split is then drawn as for training, with a warning.
 
     Args:
         model: A run folder or a bundle.
@@ -70,7 +71,7 @@ def evaluate(
     captioner = Captioner.load(model)
     groups = _groups(captioner.bundle, overrides or {})
     dataset = load_dataset(data, images, groups.data, progress)
-    dataset = _with_splits(dataset, Path(model), groups.data, split)
+    dataset = _with_splits(dataset, Path(model), groups.data, split, progress)
     session = cast("KerasSession", captioner.session)
     chosen = Dataset(_chosen(dataset, split), dataset.source, dataset.format, dataset.problems)
     store, chosen = extract_features(session.encoder, chosen, progress)
@@ -121,10 +122,17 @@ def _output_folder(model: Path, split: str, out: Path | None) -> Path:
     return out
 
 
-def _with_splits(dataset: Dataset, model: Path, options: DataOptions, split: str) -> Dataset:
+def _with_splits(
+    dataset: Dataset, model: Path, options: DataOptions, split: str, progress: Progress
+) -> Dataset:
     # The bundle inside a run knows as well as the run itself what was trained on.
     run = model.resolve().parent if model.resolve().name == layout.BUNDLE else model
     known = load_splits(run / layout.SPLIT, key="digest") if (run / layout.SPLIT).exists() else None
+    if known is None and split != "all" and not any(example.split for example in dataset.examples):
+        progress.warn(
+            "neither the table nor the model says which images it was trained on, so the split is drawn as "
+            "for training: right for the table it was trained on; for other images use --split all"
+        )
     dataset = split_dataset(dataset, options, () if split == "all" else (split,), known)
     if split in ("val", "test"):
         _refuse_trained_on(dataset, split, known or {})

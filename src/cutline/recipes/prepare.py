@@ -9,7 +9,7 @@ from pathlib import Path
 from cutline.config import DataOptions, TextOptions
 from cutline.data.identity import identify
 from cutline.data.readers import read_dataset
-from cutline.data.splits import assign_splits, require_split
+from cutline.data.splits import assign_splits
 from cutline.data.text_vectorization import adapt_vocabulary
 from cutline.errors import DataError
 from cutline.progress import Progress
@@ -54,13 +54,32 @@ def split_dataset(
         known: Digest → split of an earlier run. Images that it does not know were never trained on, so
             they are test images. Splits in the data set itself come first.
     """
-    if known is not None and not any(example.split for example in dataset.examples):
-        examples = tuple(replace(e, split=known.get(e.digest, "test")) for e in dataset.examples)
+    if known is not None:
+        examples = tuple(
+            example if example.split else replace(example, split=known.get(example.digest, "test"))
+            for example in dataset.examples
+        )
         dataset = replace(dataset, examples=examples)
-        for split in needed:
-            require_split(dataset, split)
-        return dataset
     return assign_splits(dataset, options, needed)
+
+
+def require_readable(before: Dataset, after: Dataset, needed: Sequence[str]) -> None:
+    """Raise DataError when decoding lost a whole split, or more than half of the images.
+
+    Args:
+        before: All examples.
+        after: Those whose image could be decoded, with a Problem for each of the others.
+        needed: Splits that must not be empty.
+    """
+    lost = after.problems[len(before.problems) :]
+    empty = [split for split in needed if before.of_split(split) and not after.of_split(split)]
+    if not lost or not (empty or len(lost) * 2 > len(before)):
+        return
+    what = f"no image of split {empty[0]!r} can be read" if empty else "most images cannot be read"
+    raise DataError(
+        f"{before.source}: {what} ({len(lost):,} of {len(before):,} unreadable), "
+        f"the first: {lost[0].where}: {lost[0].message}"
+    )
 
 
 def make_vocabulary(dataset: Dataset, options: TextOptions) -> Vocabulary:

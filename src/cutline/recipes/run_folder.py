@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import hashlib
 import io
 import json
 import platform
 import re
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +18,8 @@ from typing import Any, Final
 from cutline import __version__
 from cutline.config import RunConfig, differences, read_toml, to_toml, validate
 from cutline.data.splits import save_splits
-from cutline.errors import RunError
+from cutline.data.store_folder import locked
+from cutline.errors import ConfigError, FeatureStoreError, RunError
 from cutline.files import replacing, write_json, write_text
 from cutline.records import Dataset, Problem
 from cutline.text import Vocabulary
@@ -28,7 +32,36 @@ HISTORY: Final = "history.csv"
 CHECKPOINT: Final = "checkpoint.npz"
 BUNDLE: Final = "bundle"
 ENCODER: Final = "encoder.npz"
+FINGERPRINT: Final = "encoder.json"
+LOCK: Final = ".lock"
 _PACKAGES: Final = ("keras", "tensorflow-cpu", "tensorflow", "numpy", "pillow")
+
+
+@contextlib.contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Keep other processes out of a run folder while the block runs.
+
+    The folder is made when it is absent, and then removed again when nothing was written to it: what is
+    refused leaves nothing behind.
+
+    Raises:
+        RunError: Another process works in this run, or the folder cannot be made.
+    """
+    made = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{folder}: cannot be a run folder ({error.strerror}); choose another --run") from None
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(locked(folder))
+        except FeatureStoreError:
+            raise RunError(f"{folder}: another cutline train is working in this run") from None
+        try:
+            yield
+        finally:
+            if made and {path.name for path in folder.iterdir()} <= {LOCK}:
+                shutil.rmtree(folder)
 
 
 def choose_folder(run: str | Path | None, data: Dataset | str | Path, preset: str) -> Path:
@@ -54,7 +87,7 @@ def choose_resumed(run: str | Path | None) -> Path:
 
 def require_free(folder: Path) -> None:
     """Raise RunError when the folder exists and is not empty: a run never overwrites anything."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and (not folder.is_dir() or {path.name for path in folder.iterdir()} - {LOCK}):
         raise RunError(
             f"{folder}: the run folder exists already; choose another --run, or go on with --resume"
         )
@@ -67,7 +100,10 @@ def require_run(folder: Path) -> RunConfig:
         if folder.exists():
             advice += "; should that be refused, remove the folder: training never began in it"
         raise RunError(f"{folder}: no run to resume here (no {CONFIG}); {advice}")
-    return validate(RunConfig, read_toml(folder / CONFIG))
+    try:
+        return validate(RunConfig, read_toml(folder / CONFIG))
+    except ConfigError as error:
+        raise RunError(f"{folder / CONFIG}: {error}; restore the file or start a new run") from None
 
 
 def require_same(folder: Path, before: RunConfig, after: RunConfig) -> None:
@@ -81,23 +117,59 @@ def require_same(folder: Path, before: RunConfig, after: RunConfig) -> None:
 
 
 def require_same_data(folder: Path, dataset: Dataset) -> None:
-    """Raise RunError when the data set is not the one the run was started with."""
-    try:
-        saved = json.loads((folder / DATA).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunError(f"{folder / DATA}: cannot be read ({error}); start a new run") from None
+    """Raise RunError when the data set is not the one the run was started with, row for row."""
+    saved = _saved(folder / DATA)
     if saved.get("fingerprint") != dataset.fingerprint():
         raise RunError(
-            f"{folder}: --resume with other data: the run has {saved.get('images'):,} images and "
-            f"{saved.get('captions'):,} captions (fingerprint {saved.get('fingerprint')}), now there are "
-            f"{len(dataset):,} and {dataset.count_captions():,} ({dataset.fingerprint()}); start a new run"
+            f"{folder}: --resume with other data: the run has {saved.get('images')} images and "
+            f"{saved.get('captions')} captions (fingerprint {saved.get('fingerprint')}), now there are "
+            f"{len(dataset)} and {dataset.count_captions()} ({dataset.fingerprint()}); start a new run"
+        )
+    if saved.get("order") != _order(dataset):
+        raise RunError(
+            f"{folder}: --resume with the images in another order, which would change the batches; "
+            "bring the rows back into their order, or start a new run"
         )
 
 
-def write_run(folder: Path, config: RunConfig, dataset: Dataset, vocabulary: Vocabulary) -> None:
-    """Write what defines a run: configuration, versions, data, split, vocabulary, problems."""
+def require_same_encoder(folder: Path, fingerprint: Mapping[str, Any]) -> None:
+    """Raise RunError when the encoder is not the one the run was started with."""
+    saved = _saved(folder / FINGERPRINT)
+    changed = sorted(key for key in fingerprint if fingerprint[key] != saved.get(key))
+    if changed:
+        raise RunError(
+            f"{folder}: --resume with another encoder (differs in {', '.join(changed)}); "
+            "put its file back as it was, or start a new run"
+        )
+
+
+def _saved(path: Path) -> dict[str, Any]:
+    try:
+        saved = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path}: cannot be read ({error}); start a new run") from None
+    if not isinstance(saved, dict):
+        raise RunError(f"{path}: must hold an object, found {type(saved).__name__}; start a new run")
+    return saved
+
+
+def _order(dataset: Dataset) -> str:
+    """Hash the order of images and captions, on which the batches depend."""
+    lines = "\x1e".join("\x1f".join((e.image_id, *e.captions)) for e in dataset.examples)
+    return hashlib.sha256(lines.encode()).hexdigest()[:16]
+
+
+def write_run(
+    folder: Path,
+    config: RunConfig,
+    dataset: Dataset,
+    vocabulary: Vocabulary,
+    encoder_fingerprint: Mapping[str, Any],
+) -> None:
+    """Write what defines a run: configuration, versions, data, split, vocabulary, encoder, problems."""
     write_json(folder / "environment.json", environment())
-    write_json(folder / DATA, data_facts(dataset))
+    write_json(folder / DATA, {**data_facts(dataset), "order": _order(dataset)})
+    write_json(folder / FINGERPRINT, dict(encoder_fingerprint))
     save_splits(dataset, folder / SPLIT)
     vocabulary.save(folder / "vocabulary.json")
     write_problems(folder / PROBLEMS, dataset.problems)

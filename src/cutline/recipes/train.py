@@ -9,22 +9,26 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cutline.config import RunConfig, resolve
+from cutline.config import RunConfig
 from cutline.data.batches import CaptionTable, caption_table, plan_batches, teacher_forcing_batches
 from cutline.data.feature_store import FeatureStore
-from cutline.data.splits import require_split
 from cutline.data.text_vectorization import vectorization_layer
 from cutline.evaluation import caption_examples, make_scorer, most_common_caption, texts_of
 from cutline.metrics import unique_share
-from cutline.models.decoders import DECODERS, Decoder, build_decoder
-from cutline.models.encoder_specs import find_spec, is_own_file
+from cutline.models.decoders import Decoder, build_decoder
 from cutline.models.encoders import Encoder, build_encoder
-from cutline.models.presets import preset_values
 from cutline.models.sessions import DecoderSession, decoder_arrays
 from cutline.progress import Progress, Silent
 from cutline.recipes import run_folder as layout
 from cutline.recipes.extract import extract_features, feature_reader
-from cutline.recipes.prepare import load_dataset, long_captions, make_vocabulary, split_dataset
+from cutline.recipes.prepare import (
+    load_dataset,
+    long_captions,
+    make_vocabulary,
+    require_readable,
+    split_dataset,
+)
+from cutline.recipes.run_options import Asked, new_options, resumed_options
 from cutline.records import Dataset, EpochRecord, Example, Run
 from cutline.report.curves import curves_png
 from cutline.runtime import Bundle, save_bundle
@@ -38,6 +42,7 @@ from cutline.training.tensorboard import TensorBoardLog
 from cutline.training.trainer import Batches, Trainer
 
 _SAMPLES = 3
+_NEEDED = ("train", "val")
 
 
 def train(
@@ -67,7 +72,8 @@ def train(
         progress: Told about every stage.
 
     Returns:
-        The run. Its folder is a MODEL for captioning and evaluating.
+        The run. Its folder is a MODEL for captioning and evaluating. Ctrl-C while epochs run does not raise:
+        the run comes back with ``interrupted`` set, kept up to its last whole epoch.
 
     Raises:
         ConfigError: Options are unknown or out of range.
@@ -80,32 +86,46 @@ def train(
         run = cutline.train("captions.csv", images="photos/", preset="show_tell", run="runs/first")
         print(run.folder, run.history[-1].cider_d)
     """
-    options, folder = _options_and_folder(data, preset, run, config, assignments, overrides, resume)
+    asked = Asked(preset, Path(config) if config is not None else None, assignments, overrides or {})
+    if resume:
+        folder = layout.choose_resumed(run)
+        options = resumed_options(folder, asked)
+    else:
+        options = new_options(asked)
+        folder = layout.choose_folder(run, data, options.preset)
+        layout.require_free(folder)
+    with layout.claimed(folder):
+        if not resume:
+            # Once more, now that nobody else can write to it.
+            layout.require_free(folder)
+        dataset = load_dataset(data, images, options.data, progress)
+        return _train_on(dataset, folder, options, resume, progress)
+
+
+def _train_on(dataset: Dataset, folder: Path, options: RunConfig, resume: bool, progress: Progress) -> Run:
     make_deterministic(options.training.seed)
-    dataset = split_dataset(
-        load_dataset(data, images, options.data, progress), options.data, needed=("train", "val")
-    )
+    dataset = split_dataset(dataset, options.data, _NEEDED)
     vocabulary = make_vocabulary(dataset, options.text)
     dataset = replace(
         dataset, problems=(*dataset.problems, *long_captions(dataset, vocabulary, options.text.max_length))
     )
     _tell_data(dataset, vocabulary, progress)
     encoder = build_encoder(options.encoder, progress)
-    store, dataset = extract_features(encoder, dataset, progress)
+    if resume:
+        layout.require_same_encoder(folder, encoder.fingerprint())
+    store, readable = extract_features(encoder, dataset, progress)
     with store:
-        for split in ("train", "val"):
-            require_split(dataset, split)
+        require_readable(dataset, readable, _NEEDED)
         if resume:
-            layout.require_same_data(folder, dataset)
+            layout.require_same_data(folder, readable)
         if not (folder / layout.ENCODER).exists():
             save_encoder(folder / layout.ENCODER, encoder.weights())
         if not resume:
-            layout.write_run(folder, options, dataset, vocabulary)
-            if dataset.problems:
-                count = f"{len(dataset.problems):,} rows or images left out or mended"
+            layout.write_run(folder, options, readable, vocabulary, encoder.fingerprint())
+            if readable.problems:
+                count = f"{len(readable.problems):,} rows or images left out or mended"
                 progress.warn(f"{count}; see {folder / layout.PROBLEMS}")
-        corridor = _Corridor(folder, options, dataset, vocabulary, encoder, store)
-        return _train(corridor, resume, progress)
+        return _train(_Corridor(folder, options, readable, vocabulary, encoder, store), resume, progress)
 
 
 @dataclass(frozen=True)
@@ -127,35 +147,6 @@ class _Corridor:
         layer = vectorization_layer(self.vocabulary, self.options.text.max_length)
         plan = plan_batches(table.lengths, self.options.training.batch_size, seed, epoch)
         return teacher_forcing_batches(table, self.store, layer, plan)
-
-
-def _options_and_folder(
-    data: Dataset | str | Path,
-    preset: str | None,
-    run: str | Path | None,
-    config: str | Path | None,
-    assignments: Sequence[str],
-    overrides: Mapping[str, Any] | None,
-    resume: bool,
-) -> tuple[RunConfig, Path]:
-    file = Path(config) if config is not None else None
-    if resume:
-        folder = layout.choose_resumed(run)
-        before = layout.require_run(folder)
-        # A preset asked for by name must give what the run has; without one the run's own options stand.
-        base = before.model_dump() if preset is None else preset_values(preset)
-        after = resolve(preset or before.preset, base, file, assignments, overrides)
-        layout.require_same(folder, before, after)
-        return before, folder
-    preset = preset or "show_tell"
-    options = resolve(preset, preset_values(preset), file, assignments, overrides)
-    # Misspelt names are told before thousands of images are read.
-    DECODERS.get(options.decoder.name)
-    if not is_own_file(options.encoder.name):
-        find_spec(options.encoder.name)
-    folder = layout.choose_folder(run, data, preset)
-    layout.require_free(folder)
-    return options, folder
 
 
 def _tell_data(dataset: Dataset, vocabulary: Vocabulary, progress: Progress) -> None:

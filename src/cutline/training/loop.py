@@ -39,7 +39,9 @@ class Hooks:
 
 
 def run_epochs(trainer: Trainer, hooks: Hooks, checkpoint: Checkpoint, progress: Progress) -> Checkpoint:
-    """Train until the last epoch or until val CIDEr-D has not risen for ``patience`` epochs.
+    """Train until the last epoch or until ``patience`` epochs were no better than the best before them.
+
+    The best epoch has the highest val CIDEr-D, and among equals the lowest val loss.
 
     Args:
         trainer: Holds the decoder.
@@ -54,13 +56,12 @@ def run_epochs(trainer: Trainer, hooks: Hooks, checkpoint: Checkpoint, progress:
     while (epoch := len(checkpoint.history) + 1) <= options.epochs:
         if checkpoint.history and epoch - 1 - checkpoint.best_epoch >= options.patience:
             progress.note(
-                f"stopped early: val CIDEr-D has not risen since epoch {checkpoint.best_epoch} "
+                f"stopped early: val captions have not got better since epoch {checkpoint.best_epoch} "
                 f"(patience {options.patience})"
             )
             break
         record, validation = _one_epoch(trainer, hooks, epoch, progress)
-        best = max((past.cider_d for past in checkpoint.history), default=-1.0)
-        is_best = record.cider_d > best
+        is_best = not checkpoint.history or _rank(record) > max(map(_rank, checkpoint.history))
         checkpoint = replace(
             checkpoint,
             history=(*checkpoint.history, record),
@@ -72,6 +73,11 @@ def run_epochs(trainer: Trainer, hooks: Hooks, checkpoint: Checkpoint, progress:
         for image_id, caption in validation.samples:
             progress.note(f"    {image_id}: {caption}")
     return checkpoint
+
+
+def _rank(record: EpochRecord) -> tuple[float, float]:
+    """Order epochs by val CIDEr-D, ties by val loss: few or hard val images may leave all scores at 0."""
+    return record.cider_d, -record.val_loss
 
 
 def _one_epoch(

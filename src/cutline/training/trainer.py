@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from numpy.typing import NDArray
 
 from cutline.config import TrainingOptions
-from cutline.errors import RunError
+from cutline.errors import FeatureStoreError, RunError
 from cutline.models.decoders import Decoder
 from cutline.progress import Stage
 from cutline.training.objectives import cross_entropy, token_metrics
@@ -60,7 +63,10 @@ class Trainer:
         Raises:
             RunError: The loss is no longer a number.
         """
-        history = self.decoder.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=[_Report(stage)])
+        with _plain_errors():
+            history = self.decoder.fit(
+                batches, epochs=1, verbose=0, shuffle=False, callbacks=[_Report(stage)]
+            )
         loss = float(history.history["loss_per_token"][-1])
         if not math.isfinite(loss):
             raise RunError(
@@ -71,7 +77,8 @@ class Trainer:
 
     def measure(self, batches: Batches) -> tuple[float, float]:
         """Return teacher-forced loss (nats per token) and word accuracy (0..1) without training."""
-        values = self.decoder.evaluate(batches, verbose=0, return_dict=True)
+        with _plain_errors():
+            values = self.decoder.evaluate(batches, verbose=0, return_dict=True)
         return float(values["loss_per_token"]), float(values["word_accuracy"])
 
     def learning_rate(self) -> float:
@@ -102,6 +109,24 @@ class Trainer:
         model = {f"model/{index:03d}": value for index, value in enumerate(self.decoder.variables)}
         optimizer = enumerate(self.decoder.optimizer.variables)
         return model | {f"optimizer/{index:03d}": value for index, value in optimizer}
+
+
+@contextlib.contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Undo what TensorFlow makes of errors on their way through a graph.
+
+    An error raised while a batch is read comes out as one of TensorFlow's, with the message and a traceback
+    in its text; running out of memory has a class of its own.
+    """
+    try:
+        yield
+    except tf.errors.ResourceExhaustedError as error:
+        raise MemoryError(str(error).partition("\n")[0]) from error
+    except tf.errors.OpError as error:
+        found = re.search(r"FeatureStoreError: (.+)", str(error))
+        if found:
+            raise FeatureStoreError(found.group(1)) from error
+        raise
 
 
 class _Report(keras.callbacks.Callback):
