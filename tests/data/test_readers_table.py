@@ -247,7 +247,8 @@ def test_a_wrong_encoding_gives_byte_offset_and_line(tmp_path: Path, content: by
 def test_an_unknown_split_names_row_and_allowed_names(tmp_path: Path) -> None:
     path = write(tmp_path, "image,caption,split\na.jpg,a dog,train\nb.jpg,a cat,fold3\n")
     with pytest.raises(
-        DataError, match=r"captions\.csv row 3: split 'fold3' is unknown; allowed: train, training"
+        DataError,
+        match=r"captions\.csv row 3, column 'split': split 'fold3' is unknown; allowed: train, training",
     ):
         read_dataset(path)
 

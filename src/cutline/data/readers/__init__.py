@@ -6,6 +6,7 @@ captions), ``flickr`` (``token.txt``), ``coco``, ``karpathy``, ``imagefolder`` a
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from cutline.config import DataOptions
@@ -71,15 +72,16 @@ def read_dataset(
         raise DataError(f"{path}: no such file or folder; give a table with images and captions")
     if images is not None and not Path(images).is_dir():
         raise DataError(f"{images}: no such images folder; give an existing one with --images DIR")
-    name = format or options.format
-    if name is None:
-        name, path = detect(path)
-    reader = READERS.get(name)
     given = Source(
-        file_for(name, path),
+        path,
         Path(images) if images is not None else None,
         image_column or options.image_column,
         caption_column or options.caption_column,
     )
+    name = format or options.format
+    if name is None:
+        name, path = detect(given)
+    reader = READERS.get(name)
+    given = replace(given, path=file_for(name, path))
     locator = Locator(given.folder, given.images)
     return Gatherer(str(source), locator.find).gather(reader(given), name)

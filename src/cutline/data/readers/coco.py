@@ -27,7 +27,7 @@ def read_coco(source: Source) -> Rows:
 
     In a folder, ``captions_train2017.json`` and ``captions_val2017.json`` are the train and the val split; in
     a single file images are undecided unless they have a ``split`` of their own. COCO's ids become the
-    image ids, as its evaluation tools want them; files that number their images alike give file names instead.
+    image ids, as its evaluation tools want them; where files number their images alike, file names do.
 
     Raises:
         DataError: The file is not JSON, has another layout, or gives one id to two images.

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from cutline.data.images import IMAGE_SUFFIXES
+from cutline.data.readers.cells import (
+    CAPTION_NAMES,
+    caption_texts,
+    first_position,
+    image_name,
+    is_image_name,
+    plain_name,
+    wrong_type,
+)
 from cutline.data.readers.rows import Row, Rows, Source
+from cutline.data.splits import SPLIT_NAMES
 from cutline.errors import DataError
 from cutline.records import Problem
 
@@ -33,22 +41,6 @@ IMAGE_NAMES: Final = (
     "photo_path",
     "picture",
 )
-CAPTION_NAMES: Final = (
-    "caption",
-    "captions",
-    "text",
-    "sentence",
-    "sentences",
-    "description",
-    "comment",
-    "raw",
-    "alt",
-    "alt_text",
-    "caption_text",
-    "image_caption",
-    "reference",
-    "references",
-)
 SPLIT_COLUMNS: Final = ("split", "subset", "partition", "set")
 ID_COLUMNS: Final = ("image_id", "imageid", "img_id", "photo_id")
 _NUMBERED: Final = re.compile(r"(caption|text|sentence|description|comment|reference)_?\d+")
@@ -62,33 +54,37 @@ class Columns:
     captions: tuple[int, ...]
     split: int | None = None
     image_id: int | None = None
+    split_name: str = field(default="", repr=False)
 
 
-def find_columns(names: Sequence[str], source: Source) -> Columns | None:
+def find_columns(
+    names: Sequence[str], source: Source, samples: Sequence[Sequence[Any]] = ()
+) -> Columns | None:
     """Find image, caption, split and image_id among column names; None when one of the first two is missing.
 
     Upper and lower case, spaces and hyphens make no difference. Columns such as ``caption_1`` …
-    ``caption_5`` all hold captions. ``image_id`` also serves as image when nothing else does.
+    ``caption_5`` all hold captions. ``image_id`` also serves as image when nothing else does. Of several
+    columns that may name the image, the one whose cells in ``samples``, the first records, look most like
+    file names of images is taken.
 
     Example:
         >>> from pathlib import Path
         >>> find_columns(["Image Name", "comment_number", "comment"], Source(Path("t.csv")))
         Columns(image=0, captions=(2,), split=None, image_id=None)
     """
-    plain = [_plain(name) for name in names]
-    image_id = _first(plain, ID_COLUMNS)
-    image = _chosen(names, source.image_column) if source.image_column else _first(plain, IMAGE_NAMES)
-    if image is None and not source.image_column:
-        image = image_id
+    plain = [plain_name(name) for name in names]
+    image_id = first_position(plain, ID_COLUMNS)
+    image = _chosen(names, source.image_column) if source.image_column else _image_column(plain, samples)
     captions = _caption_columns(names, plain, source)
     if image is None or not captions:
         return None
-    return Columns(image, captions, _first(plain, SPLIT_COLUMNS), image_id)
+    split = first_position(plain, SPLIT_COLUMNS)
+    return Columns(image, captions, split, image_id, "" if split is None else names[split].strip())
 
 
-def require_columns(names: Sequence[str], source: Source) -> Columns:
+def require_columns(names: Sequence[str], source: Source, samples: Sequence[Sequence[Any]] = ()) -> Columns:
     """As :func:`find_columns`, but a missing column is a DataError that lists what there is."""
-    columns = find_columns(names, source)
+    columns = find_columns(names, source, samples)
     if columns is not None:
         return columns
     there = ", ".join(repr(name[:40]) for name in names[:20]) + (", …" if len(names) > 20 else "")
@@ -97,8 +93,8 @@ def require_columns(names: Sequence[str], source: Source) -> Columns:
             raise DataError(
                 f"{source.path}: no column {wanted!r} (--{option}-column); its columns are {there}"
             )
-    plain = [_plain(name) for name in names]
-    no_image = _first(plain, (*IMAGE_NAMES, *ID_COLUMNS)) is None and not source.image_column
+    plain = [plain_name(name) for name in names]
+    no_image = first_position(plain, (*IMAGE_NAMES, *ID_COLUMNS)) is None and not source.image_column
     kind, usual = ("image", IMAGE_NAMES) if no_image else ("caption", CAPTION_NAMES)
     raise DataError(
         f"{source.path}: no {kind} column; its columns are {there}; usual names are {', '.join(usual[:8])}; "
@@ -106,33 +102,53 @@ def require_columns(names: Sequence[str], source: Source) -> Columns:
     )
 
 
-def headerless_columns(cells: Sequence[str]) -> Columns | None:
-    """Return image, caption when a first row is clearly data: an image file name and one text.
+def headerless_columns(cells: Sequence[str]) -> tuple[Columns, int] | None:
+    """Return columns and width when a first row is clearly data: an image file name, then a text.
+
+    A bare number in the second place is the number of the caption; a last cell that names a split is that.
+    What is between may be more than one cell, of a caption with unquoted delimiters.
 
     Example:
-        >>> headerless_columns(["a.jpg", "a dog runs"]), headerless_columns(["picture name", "words"])
-        (Columns(image=0, captions=(1,), split=None, image_id=None), None)
+        >>> headerless_columns(["a.jpg", "a dog", " running"])
+        (Columns(image=0, captions=(1,), split=None, image_id=None), 2)
+        >>> headerless_columns(["a.jpg", "0", "a dog", "train"])
+        (Columns(image=0, captions=(2,), split=3, image_id=None), 4)
+        >>> headerless_columns(["picture name", "words"]) is None
+        True
     """
-    is_data = len(cells) == 2 and cells[0].strip().lower().endswith(IMAGE_SUFFIXES)
-    return Columns(0, (1,)) if is_data else None
+    if len(cells) < 2 or not is_image_name(cells[0]):
+        return None
+    caption = 2 if len(cells) > 2 and cells[1].strip().isdecimal() else 1
+    has_split = len(cells) > caption + 1 and cells[-1].strip().lower() in SPLIT_NAMES
+    return Columns(0, (caption,), caption + 1 if has_split else None), caption + 1 + has_split
 
 
 def rows_of(cells: Sequence[Any], columns: Columns, place: str, number: int, prefix: str = "") -> Rows:
     """Turn one record into rows, one per caption, or into a Problem when it names no image.
 
-    ``prefix`` is put before the image's name.
+    ``prefix`` is put before the image's name and its id.
     """
-    image = _text(cells[columns.image])
-    if not image.strip():
-        yield Problem("no image named", f"{place} {number}", "the image cell is empty; row left out")
+    image = image_name(cells[columns.image]).strip()
+    if not image:
+        value = cells[columns.image]
+        message = "the image cell is empty"
+        if value and not isinstance(value, str):
+            message = f"the image must be a file name, found {type(value).__name__} {str(value)[:80]}"
+        yield Problem("no image named", f"{place} {number}", f"{message}; row left out")
         return
     split = None if columns.split is None else _text(cells[columns.split])
-    if prefix:
-        image = prefix + image.strip()
-    image_id = None if columns.image_id is None else _text(cells[columns.image_id]).strip()
-    captions = [text for column in columns.captions for text in caption_texts(cells[column])]
-    for caption in captions or [""]:
-        yield Row(image.strip(), caption, place, number, split, image_id or None)
+    image_id = "" if columns.image_id is None else _text(cells[columns.image_id]).strip()
+    captions: list[str] = []
+    found = None
+    for column in columns.captions:
+        found = wrong_type(cells[column])
+        if found:
+            message = f"{image}: a caption must be a text, found {found}; left out"
+            yield Problem("broken row", f"{place} {number}", message)
+        captions += caption_texts(cells[column])
+    for caption in captions or ([] if found else [""]):
+        key = f"{prefix}{image_id}" if image_id else None
+        yield Row(f"{prefix}{image}", caption, place, number, split, key, columns.split_name)
 
 
 def rows_of_mappings(items: Iterable[tuple[int, Any]], place: str, source: Source) -> Rows:
@@ -151,7 +167,8 @@ def rows_of_mappings(items: Iterable[tuple[int, Any]], place: str, source: Sourc
             continue
         names = tuple(map(str, item))
         if names not in known:
-            known[names] = find_columns(names, source) if known else require_columns(names, source)
+            find = find_columns if known else require_columns
+            known[names] = find(names, source, [list(item.values())])
         columns = known[names]
         if columns is None:
             message = f"no image or no caption among the keys {', '.join(map(repr, names))}; left out"
@@ -160,59 +177,27 @@ def rows_of_mappings(items: Iterable[tuple[int, Any]], place: str, source: Sourc
             yield from rows_of(list(item.values()), columns, place, number, source.prefix)
 
 
-def caption_texts(value: Any) -> Iterator[str]:
-    """Yield the captions in a cell or field: a text, a list of them, a JSON list, or objects that hold one.
-
-    Example:
-        >>> list(caption_texts('["a dog", "a cat"]')), list(caption_texts([{"raw": "a bus"}]))
-        (['a dog', 'a cat'], ['a bus'])
-    """
-    if isinstance(value, str):
-        listed = _json_list(value)
-        if listed is None:
-            yield value
-        else:
-            yield from listed
-    elif isinstance(value, Mapping):
-        name = _first([_plain(str(key)) for key in value], ("raw", *CAPTION_NAMES))
-        if name is not None:
-            yield from caption_texts(list(value.values())[name])
-    elif isinstance(value, Sequence):
-        for part in value:
-            if isinstance(part, str | Mapping):
-                yield from caption_texts(part)
-
-
-def _json_list(value: str) -> list[str] | None:
-    if not (value.startswith('["') and value.endswith('"]')):
-        return None
-    try:
-        listed = json.loads(value)
-    except ValueError:
-        return None
-    return listed if all(isinstance(part, str) for part in listed) else None
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[\s-]+", "_", name.strip().strip("\ufeff").lower())
-
-
-def _first(plain: Sequence[str], wanted: Sequence[str]) -> int | None:
-    return next((plain.index(name) for name in wanted if name in plain), None)
-
-
 def _chosen(names: Sequence[str], wanted: str) -> int | None:
     stripped = [name.strip() for name in names]
     if wanted in stripped:
         return stripped.index(wanted)
-    return _first([_plain(name) for name in names], (_plain(wanted),))
+    return first_position([plain_name(name) for name in names], (plain_name(wanted),))
+
+
+def _image_column(plain: Sequence[str], samples: Sequence[Sequence[Any]]) -> int | None:
+    fitting = [plain.index(name) for name in (*IMAGE_NAMES, *ID_COLUMNS) if name in plain]
+
+    def named_images(column: int) -> int:
+        return sum(is_image_name(cells[column]) for cells in samples if column < len(cells))
+
+    return max(fitting, key=named_images, default=None)
 
 
 def _caption_columns(names: Sequence[str], plain: Sequence[str], source: Source) -> tuple[int, ...]:
     if source.caption_column:
         chosen = _chosen(names, source.caption_column)
     else:
-        chosen = _first(plain, CAPTION_NAMES)
+        chosen = first_position(plain, CAPTION_NAMES)
         if chosen is None:
             return tuple(i for i, name in enumerate(plain) if _NUMBERED.fullmatch(name))
     return () if chosen is None else (chosen,)

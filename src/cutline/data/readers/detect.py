@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +12,7 @@ from cutline.data.readers.coco import coco_files, is_coco
 from cutline.data.readers.flickr import TOKEN_LINE
 from cutline.data.readers.imagefolder import metadata_files
 from cutline.data.readers.karpathy import is_karpathy
+from cutline.data.readers.rows import READERS, Source
 from cutline.data.readers.sidecars import find_sidecar, image_names
 from cutline.data.readers.text_file import first_line, read_json
 from cutline.errors import DataError
@@ -32,13 +34,15 @@ _PREFERRED: Final = ("captions", "results", "metadata")
 _SPREADSHEETS: Final = (".xlsx", ".xls", ".ods", ".numbers")
 
 
-def detect(path: Path) -> tuple[str, Path]:
+def detect(source: Source) -> tuple[str, Path]:
     """Return the format of a source and the file to read (the folder itself for folder formats).
+
+    In a folder, a table without columns for image and caption does not hide another format.
 
     Raises:
         DataError: The format cannot be told, or a folder holds several tables.
     """
-    return _detect_folder(path) if path.is_dir() else (_detect_file(path), path)
+    return _detect_folder(source) if source.path.is_dir() else (_detect_file(source.path), source.path)
 
 
 def file_for(name: str, path: Path) -> Path:
@@ -91,7 +95,8 @@ def _is_object(line: str) -> bool:
         return False
 
 
-def _detect_folder(folder: Path) -> tuple[str, Path]:
+def _detect_folder(source: Source) -> tuple[str, Path]:
+    folder = source.path
     if metadata_files(folder):
         return "imagefolder", folder
     if coco_files(folder):
@@ -101,17 +106,31 @@ def _detect_folder(folder: Path) -> tuple[str, Path]:
         if found:
             return names, _only(folder, found)
     tables = _matching(folder, (*_PATTERNS["table"], *_PATTERNS["parquet"], *_PATTERNS["jsonl"]))
-    if tables:
-        return detect(_only(folder, tables))
+    table = _only(folder, tables) if tables else None
+    if table is not None and not _is_stray(table, source):
+        return _detect_file(table), table
     if any(find_sidecar(folder, image) for image in image_names(folder)):
         return "sidecars", folder
     lists = _matching(folder, _PATTERNS["json"])
-    if lists:
-        return detect(_only(folder, lists))
+    rest = _only(folder, lists) if lists else table
+    if rest is not None:
+        # A stray table alone is read after all, for the message that it gives.
+        return _detect_file(rest), rest
     raise DataError(
         f"{folder}: no captions found; looked for a table (.csv, .tsv, .parquet, .jsonl), metadata.csv, "
         "captions_*.json, dataset_*.json, *token.txt, .json, and .txt files beside images; name the file"
     )
+
+
+def _is_stray(table: Path, source: Source) -> bool:
+    """Tell whether a table is about something else than images and captions."""
+    if table.stem in _PREFERRED:
+        return False
+    try:
+        next(READERS.get(_detect_file(table))(replace(source, path=table)), None)
+    except DataError:
+        return True
+    return False
 
 
 def _matching(folder: Path, patterns: tuple[str, ...]) -> list[Path]:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from cutline.data.readers.cells import plain_name
 from cutline.data.readers.rows import Row, Rows
 from cutline.data.splits import overlap_error, parse_split
 from cutline.errors import DataError
@@ -56,6 +57,7 @@ class Gatherer:
         self._find = find
         self._images: dict[str, _Image] = {}
         self._problems: list[Problem] = []
+        self._undecided: list[tuple[_Image, Row]] = []
         self._rows = 0
 
     def gather(self, rows: Rows, name: str) -> Dataset:
@@ -76,6 +78,7 @@ class Gatherer:
                 self._problems.append(row)
             else:
                 self._add(row)
+        self._settle_undecided()
         self._refuse_overlap()
         examples = tuple(self._examples())
         if not examples:
@@ -98,7 +101,10 @@ class Gatherer:
                 f"{row.where}: image_id {key!r} stands for {name!r} here and for {image.name!r} in "
                 f"{image.where}; give each image its own id"
             )
-        self._note_split(image, row)
+        if row.split_column and plain_name(row.split_column) != "split":
+            self._undecided.append((image, row))
+        else:
+            self._note_split(image, row)
         caption = clean_caption(row.caption)
         if not caption:
             self._leave_out("empty caption", row.where, f"{row.image} has no text here; row left out")
@@ -114,8 +120,24 @@ class Gatherer:
     def _leave_out(self, kind: str, where: str, message: str) -> None:
         self._problems.append(Problem(kind, where, message))
 
+    def _settle_undecided(self) -> None:
+        """Honour columns such as ``set`` when all of their values name splits."""
+        for _, row in self._undecided:
+            try:
+                parse_split(row.split, row.where)
+            except DataError:
+                self._leave_out(
+                    "column left out",
+                    row.where,
+                    f"column {row.split_column!r} holds {row.split!r}, which is no split; column ignored",
+                )
+                return
+        for image, row in self._undecided:
+            self._note_split(image, row)
+
     def _note_split(self, image: _Image, row: Row) -> None:
-        split = parse_split(row.split, row.where)
+        column = f", column {row.split_column!r}" if row.split_column else ""
+        split = parse_split(row.split, f"{row.where}{column}")
         if split is None or split == image.split:
             return
         if image.split is None:

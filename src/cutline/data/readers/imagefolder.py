@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from cutline.data.readers.cells import plain_name
 from cutline.data.readers.jsonl import read_jsonl
 from cutline.data.readers.parquet import read_parquet
 from cutline.data.readers.rows import READERS, Reader, Row, Rows, Source
@@ -60,4 +61,7 @@ def folder_split(image: str) -> str | None:
 
 
 def _with_folder_split(row: Row) -> Row:
-    return row if row.split and row.split.strip() else replace(row, split=folder_split(row.image))
+    split = folder_split(row.image)
+    # A column that is not called "split" may mean something else; a folder called train does not.
+    is_given = row.split and row.split.strip() and (split is None or plain_name(row.split_column) == "split")
+    return row if is_given else replace(row, split=split, split_column="")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from cutline.data.readers.columns import rows_of_mappings
+from typing import Any
+
+from cutline.data.readers.cells import wrong_type
+from cutline.data.readers.columns import find_columns, rows_of_mappings
 from cutline.data.readers.rows import READERS, Rows, Source
 from cutline.data.readers.text_file import read_json
 from cutline.errors import DataError
@@ -13,14 +16,13 @@ def read_json_list(source: Source) -> Rows:
     """Read a JSON file that lists images with their captions.
 
     Accepted are a list of objects, whose keys are recognised like the columns of a table, and one
-    object ``{"dog.jpg": ["a dog", …], …}``.
+    object ``{"dog.jpg": ["a dog", …], …}``. A list of objects may also be the one list in an object, such as
+    ``{"version": 1, "data": [{"image": "dog.jpg", "caption": "a dog"}]}``.
 
     Raises:
         DataError: The file is not JSON, is empty, or has another layout.
     """
-    value = read_json(source.path)
-    if isinstance(value, dict) and value and all(isinstance(item, str | list) for item in value.values()):
-        value = [{"image": name, "captions": captions} for name, captions in value.items()]
+    value = _items(read_json(source.path), source)
     if not isinstance(value, list):
         found = (
             f"an object with the keys {', '.join(map(repr, value))}"
@@ -34,3 +36,22 @@ def read_json_list(source: Source) -> Rows:
     if not value:
         raise DataError(f"{source.path}: the list is empty; give at least one image with a caption")
     yield from rows_of_mappings(enumerate(value, 1), f"{source.path.name} item", source)
+
+
+def _items(value: Any, source: Source) -> Any:
+    """Return the list of objects that a layout stands for; the value itself when it has no known layout."""
+    if not isinstance(value, dict) or not value:
+        return value
+    lists = [item for item in value.values() if isinstance(item, list)]
+    if any(_holds_objects(item, source) for item in lists):
+        return lists[0] if len(lists) == 1 else value
+    if all(
+        isinstance(item, str) or (isinstance(item, list) and not wrong_type(item)) for item in value.values()
+    ):
+        return [{"image": name, "captions": captions} for name, captions in value.items()]
+    return value
+
+
+def _holds_objects(items: list[Any], source: Source) -> bool:
+    first = next((item for item in items if isinstance(item, dict)), {})
+    return find_columns(tuple(map(str, first)), source) is not None

@@ -47,6 +47,8 @@ class Row:
         number: 1-based number of the row at that place, counting the header.
         split: Name of the split in the source's own words, or None.
         image_id: Key of the image when the source gives one, or None.
+        split_column: Name of the column that ``split`` is from, if it is from one. Columns that are called
+            otherwise than ``split`` count only when all of their values name splits.
     """
 
     image: str
@@ -55,6 +57,7 @@ class Row:
     number: int
     split: str | None = None
     image_id: str | None = None
+    split_column: str = ""
 
     @property
     def where(self) -> str:

@@ -6,12 +6,15 @@ Flickr30k's ``results.csv`` (``image_name| comment_number| comment``) is one of 
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
+from cutline.data.readers.cells import is_image_name
 from cutline.data.readers.columns import (
     Columns,
     find_columns,
@@ -20,11 +23,14 @@ from cutline.data.readers.columns import (
     rows_of,
 )
 from cutline.data.readers.rows import READERS, Rows, Source
-from cutline.data.readers.text_file import open_text
+from cutline.data.readers.text_file import first_line, open_text
 from cutline.errors import DataError
 from cutline.records import Problem
 
 DELIMITERS: Final = (",", ";", "\t", "|")
+_SAMPLES: Final = 5
+# Excel takes the delimiter from such a line, and some programs write it for Excel.
+_EXCEL_LINE: Final = re.compile(r'sep=([^\w\s"]|\t)', re.IGNORECASE)
 # A line that no table holds: when it does not come back alone, a quote before it was never closed.
 _AFTER_THE_END: Final = "\x00after the end\x00"
 
@@ -36,72 +42,137 @@ def read_table(source: Source) -> Rows:
     """Read a delimited text file, record by record.
 
     The delimiter is the one that makes the first record a header with an image and a caption column, or
-    an image file name and a text. Cells may be quoted and then hold delimiters, quotes and line ends; lines
-    may end in any way. Captions in the last column may hold unquoted delimiters; such rows are reported.
+    an image file name and a text; a line ``sep=;`` before that names it. Cells may be quoted and then hold
+    delimiters, quotes and line ends; lines may end in any way. Captions in the last column, or without a
+    header, may hold unquoted delimiters; such rows are reported.
 
     Raises:
-        DataError: The file is empty, has only a header, lacks a column, is not text, or a quote stays open.
+        DataError: The file is empty, has only a header, lacks a column, is not text, or a quote stays open or
+            runs over other rows. (With tabs, such quotes are taken for text.)
     """
-    delimiter, columns, width = _layout(source)
+    layout = _layout(source)
     place = f"{source.prefix}{source.path.name} row"
-    count, header_is_next = 0, width > 0
-    for number, cells in enumerate(_records(source.path, delimiter), 1):
-        if not _holds_text(cells):
-            continue
-        if header_is_next:
-            header_is_next = False
-            continue
+    count = 0
+    for number, cells in _filled_records(source.path, layout):
         count += 1
-        fitted = _fit(cells, columns, width or 2, delimiter)
-        if fitted is None or "".join(cells[width or 2 :]).strip():
-            yield _broken(cells, fitted, width or 2, f"{place} {number}", delimiter)
+        fitted = _fit(cells, layout)
+        if fitted is None or "".join(cells[layout.width :]).strip():
+            yield _broken(cells, fitted, layout, f"{place} {number}")
         if fitted is not None:
-            yield from rows_of(fitted, columns, place, number, source.prefix)
+            yield from rows_of(fitted, layout.columns, place, number, source.prefix)
     if not count:
         raise DataError(f"{source.path}: only a header, no rows; add one row per caption below it")
 
 
-def _layout(source: Source) -> tuple[str, Columns, int]:
-    """Return delimiter, columns, and the number of header cells (0 without a header)."""
-    firsts = {delimiter: _first_record(source.path, delimiter) for delimiter in DELIMITERS}
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """How a table is written: ``width`` is the number of cells in a row that has all of them."""
+
+    delimiter: str
+    columns: Columns
+    width: int
+    header: bool = True
+    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL
+
+
+def _layout(source: Source) -> _Layout:
+    """Find delimiter and columns in the first records."""
+    named = _EXCEL_LINE.fullmatch(first_line(source.path))
+    delimiters = (named[1],) if named else DELIMITERS
+    firsts = {delimiter: _first_records(source.path, delimiter) for delimiter in delimiters}
     if not any(firsts.values()):
         raise DataError(f"{source.path}: the table is empty; give a header and one row per caption")
-    for delimiter, cells in firsts.items():
-        columns = find_columns(cells, source)
+    for delimiter, (names, *samples) in ((key, value) for key, value in firsts.items() if value):
+        columns = find_columns(names, source, samples)
         if columns is not None:
-            return delimiter, columns, len(cells)
-    for delimiter, cells in firsts.items():
-        columns = headerless_columns(cells)
-        if columns is not None and not (source.image_column or source.caption_column):
-            return delimiter, columns, 0
-    widest = max(DELIMITERS, key=lambda delimiter: len(firsts[delimiter]))
+            return _with_quoting(_Layout(delimiter, columns, len(names)), source.path)
+    for delimiter, (cells, *_) in ((key, value) for key, value in firsts.items() if value):
+        found = headerless_columns(cells)
+        if found is not None and not (source.image_column or source.caption_column):
+            return _with_quoting(_Layout(delimiter, *found, header=False), source.path)
+    widest = max(firsts, key=lambda delimiter: len(next(iter(firsts[delimiter]), ())))
     # Read again without leniency: a quote that stays open in the header must be said first.
-    names = next(filter(_holds_text, _records(source.path, widest)))
-    return widest, require_columns(names, source), len(names)
+    names = next(
+        cells for number, cells in _records(source.path, widest) if _is_record(number, cells, widest)
+    )
+    if any(map(is_image_name, names)):
+        raise DataError(
+            f"{source.path}: no header; its first line begins with {names[0][:40]!r}; add a first line that "
+            "names the columns, such as 'image,caption'"
+        )
+    columns = require_columns(names, source)
+    return _Layout(widest, columns, len(names))
 
 
-def _first_record(path: Path, delimiter: str) -> list[str]:
+def _with_quoting(layout: _Layout, path: Path) -> _Layout:
+    """Take quotes for text where a table with tabs does not use them as quotes."""
+    if layout.delimiter != "\t" or first_line(path).startswith('"'):
+        return layout
+    try:
+        for _ in _filled_records(path, layout):
+            pass
+    except DataError:
+        return replace(layout, quoting=csv.QUOTE_NONE)
+    return layout
+
+
+def _first_records(path: Path, delimiter: str) -> list[list[str]]:
     # With the wrong delimiter a quote may seem to stay open; here that only means "no header".
+    records: list[list[str]] = []
     with open_text(path) as stream, suppress(csv.Error):
-        return next(filter(_holds_text, csv.reader(stream, delimiter=delimiter)), [])
-    return []
+        for number, cells in enumerate(csv.reader(stream, delimiter=delimiter), 1):
+            if _is_record(number, cells, delimiter):
+                records.append(cells)
+            if len(records) > _SAMPLES:
+                break
+    return records
 
 
-def _holds_text(cells: list[str]) -> bool:
-    return any(map(str.strip, cells))
+def _filled_records(path: Path, layout: _Layout) -> Iterator[tuple[int, list[str]]]:
+    """Yield the records below the header with their numbers, blank ones left out."""
+    header_is_next = layout.header
+    for number, cells in _records(path, layout.delimiter, layout.quoting):
+        if not _is_record(number, cells, layout.delimiter):
+            continue
+        swallowed = _swallowed(cells, layout.delimiter)
+        if swallowed:
+            raise DataError(
+                f'{path} row {number}: a quote (") opens a cell that runs on over the line {swallowed!r}; '
+                'close it, or double quotes that belong to the text ("")'
+            )
+        if not header_is_next:
+            yield number, cells
+        header_is_next = False
 
 
-def _records(path: Path, delimiter: str) -> Iterator[list[str]]:
+def _swallowed(cells: list[str], delimiter: str) -> str | None:
+    """Return a line inside a cell that looks like a row of its own."""
+    for cell in cells:
+        for line in re.split(r"[\r\n]+", cell)[1:]:
+            name, found, _ = line.partition(delimiter)
+            if found and is_image_name(name.strip(' "')):
+                return line[:80]
+    return None
+
+
+def _is_record(number: int, cells: list[str], delimiter: str) -> bool:
+    return any(map(str.strip, cells)) and not (
+        number == 1 and _EXCEL_LINE.fullmatch(delimiter.join(cells)) is not None
+    )
+
+
+def _records(path: Path, delimiter: str, quoting: Literal[0, 3] = 0) -> Iterator[tuple[int, list[str]]]:
     number = 0
     with open_text(path) as stream:
-        reader = csv.reader(chain(stream, ("\n", _AFTER_THE_END)), delimiter=delimiter)
+        lines = chain(stream, ("\n", _AFTER_THE_END))
+        reader = csv.reader(lines, delimiter=delimiter, quoting=quoting)
         try:
             for number, cells in enumerate(reader, 1):
                 if cells == [_AFTER_THE_END]:
                     return
                 if cells and cells[-1].endswith(_AFTER_THE_END):
                     raise _open_quote(path, number)
-                yield cells
+                yield number, cells
         except csv.Error:
             raise _open_quote(path, number + 1) from None
 
@@ -113,23 +184,26 @@ def _open_quote(path: Path, number: int) -> DataError:
     )
 
 
-def _fit(cells: list[str], columns: Columns, width: int, delimiter: str) -> list[str] | None:
-    """Return as many cells as the header has; None when they cannot be told apart."""
-    if len(cells) == width:
-        return cells
-    last = width - 1
-    if len(cells) > width:
+def _fit(cells: list[str], layout: _Layout) -> list[str] | None:
+    """Return as many cells as a row should have; None when they cannot be told apart."""
+    width, columns = layout.width, layout.columns
+    extra = len(cells) - width
+    if extra > 0:
         if not any(map(str.strip, cells[width:])):
             return cells[:width]
-        if last in columns.captions:
-            return [*cells[:last], delimiter.join(cells[last:])]
+        caption = columns.captions[-1]
+        if caption == width - 1 or not layout.header:
+            end = caption + extra + 1
+            return [*cells[:caption], layout.delimiter.join(cells[caption:end]), *cells[end:]]
         return None
     needed = max(columns.image, *columns.captions)
-    return [*cells, *[""] * (width - len(cells))] if len(cells) > needed else None
+    return [*cells, *[""] * -extra] if len(cells) > needed else None
 
 
-def _broken(cells: list[str], fitted: list[str] | None, width: int, where: str, delimiter: str) -> Problem:
-    found = f"{len(cells)} cells where the header has {width}"
+def _broken(cells: list[str], fitted: list[str] | None, layout: _Layout, where: str) -> Problem:
+    whole = "the header has" if layout.header else "rows have"
+    found = f"{len(cells)} cells where {whole} {layout.width}"
     if fitted is None:
-        return Problem("broken row", where, f"{found}; left out; put captions with {delimiter!r} in quotes")
+        advice = f"put captions with {layout.delimiter!r} in quotes"
+        return Problem("broken row", where, f"{found}; left out; {advice}")
     return Problem("mended row", where, f"{found}; read as {' | '.join(fitted)[:200]!r}")
