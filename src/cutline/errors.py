@@ -17,6 +17,8 @@ Messages say what is wrong, where (file, row, key), the value found, what is all
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class CutlineError(Exception):
     """Base of the family: catch it to catch everything cutline raises on purpose."""
@@ -37,7 +39,16 @@ class DataError(CutlineError):
 
 
 class SplitError(DataError):
-    """Splits that overlap by image, or that are empty."""
+    """Splits that overlap by image, or that are empty.
+
+    Attributes:
+        offenders: Every image in two splits with those splits; the message shows the first of them.
+    """
+
+    def __init__(self, message: str, offenders: Sequence[str] = ()) -> None:
+        """Keep all offenders beside the message."""
+        super().__init__(message)
+        self.offenders = tuple(offenders)
 
 
 class ImageError(CutlineError):

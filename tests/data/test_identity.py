@@ -73,6 +73,8 @@ def test_many_offenders_are_counted_and_five_are_shown(tmp_path: Path) -> None:
     ) as caught:
         identify(a_dataset(tmp_path, *rows))
     assert "train5" not in str(caught.value)
+    expected = [f"train{number}.jpg (train) = test{number}.jpg (test)" for number in range(7)]
+    assert list(caught.value.offenders) == expected
 
 
 def test_one_name_in_two_splits_is_refused(photos: Path) -> None:

@@ -15,6 +15,7 @@ from cutline.cli.app import app
 from cutline.records import Problem, Run
 
 LOST = Problem("missing image", "gone.jpg", "no such file; left out")
+IN_TWO_SPLITS = (("dog", "train"), ("cat", "test"))
 MENDED = Problem("duplicate row", "captions.csv row 3", "kept once")
 
 
@@ -182,6 +183,23 @@ def test_check_as_json_has_the_problems_too(monkeypatch: pytest.MonkeyPatch) -> 
     assert document["images"] == 1200
     assert document["coverage"] is None
     assert document["problems"][0]["where"] == "captions.csv row 3"
+
+
+def test_check_lists_every_image_in_two_splits(tmp_path: Path) -> None:
+    table = tmp_path / "captions.csv"
+    rows = [f"{number}.jpg,a {animal},{split}" for number in range(60) for animal, split in IN_TWO_SPLITS]
+    table.write_text("\n".join(["image,caption,split", *rows]) + "\n", encoding="utf-8")
+    for result in (run("check", str(table)), run("check", str(table), "--json")):
+        assert result.exit_code == 2
+        assert "60 images are in two splits" in result.stderr
+        assert "and 55 more" in result.stderr
+    expected = [
+        f"{number}.jpg (train in captions.csv row {row}, test in captions.csv row {row + 1})"
+        for number, row in enumerate(range(2, 122, 2))
+    ]
+    assert json.loads(result.stdout) == {"images_in_two_splits": expected}
+    printed = run("check", str(table)).stdout.splitlines()
+    assert printed == ["Images in two splits: 60", *(f"  {line}" for line in expected)]
 
 
 @pytest.mark.parametrize(("flags", "shown"), [((), 0), (("--debug",), 1)])

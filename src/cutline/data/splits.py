@@ -60,7 +60,7 @@ def parse_split(value: str | None, where: str) -> str | None:
 
 
 def overlap_error(offenders: Sequence[str], source: str) -> SplitError:
-    """Make the error for images in two splits: it lists the first five and counts them all.
+    """Make the error for images in two splits: its message lists five, its ``offenders`` are all of them.
 
     Example:
         >>> print(overlap_error(["a.jpg (train, val)"], "table.csv"))
@@ -69,7 +69,7 @@ def overlap_error(offenders: Sequence[str], source: str) -> SplitError:
     count = len(offenders)
     shown = "; ".join(offenders[:_SHOWN]) + (f"; and {count - _SHOWN:,} more" if count > _SHOWN else "")
     images = "1 image is" if count == 1 else f"{count:,} images are"
-    return SplitError(f"{source}: {images} in two splits: {shown}; give each image one split")
+    return SplitError(f"{source}: {images} in two splits: {shown}; give each image one split", offenders)
 
 
 def refuse_overlap(dataset: Dataset) -> None:

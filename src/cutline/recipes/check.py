@@ -34,7 +34,8 @@ def check(
 
     Raises:
         ConfigError: An override is unknown or out of range.
-        DataError: The data cannot be read at all; SplitError when an image is in two splits.
+        DataError: The data cannot be read at all; SplitError when images are in two splits, with all of
+            them as its ``offenders``.
     """
     options = resolve("", {}, overrides=overrides)
     dataset = data if isinstance(data, Dataset) else read_dataset(data, images, options=options.data)
