@@ -48,7 +48,7 @@ class Problem:
 
     Attributes:
         kind: Short stable name, e.g. ``"missing image"`` or ``"empty caption"``.
-        where: File with row, or the image.
+        where: File with row, or the image_id.
         message: One line saying what was found and what was done about it.
     """
 

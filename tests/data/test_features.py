@@ -468,11 +468,13 @@ def test_a_broken_image_is_reported_and_the_others_go_on(examples, colours: Feat
     progress = Recorder()
     problems = extract(examples, colours, CountingEncoder(), (6, 8), 4, progress)
     assert [(problem.kind, problem.where) for problem in problems] == [
-        ("unreadable image", examples[3].image),
-        ("unreadable image", examples[10].image),
+        ("unreadable image", examples[3].image_id),
+        ("unreadable image", examples[10].image_id),
     ]
-    assert problems[0].message.startswith("not an image of a known format")
-    assert problems[1].message == "no such file; check the path and the images folder"
+    assert problems[0].message.startswith(f"{examples[3].image}: not an image of a known format")
+    assert problems[1].message == (
+        f"{examples[10].image}: no such file; check the path and the images folder"
+    )
     assert colours.missing(example.digest for example in examples) == [
         examples[3].digest,
         examples[10].digest,

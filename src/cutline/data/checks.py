@@ -80,8 +80,7 @@ def _read_images(
         for example, outcome in _probed(examples):
             stage.advance()
             if isinstance(outcome, ImageError):
-                reason = str(outcome).removeprefix(f"{example.image}: ")
-                broken.append(Problem("unreadable image", example.image, reason))
+                broken.append(Problem("unreadable image", example.image_id, str(outcome)))
             else:
                 sizes.append(outcome)
     return sizes, broken

@@ -87,8 +87,7 @@ def _without_broken(
         try:
             yield example, future.result()
         except ImageError as error:
-            reason = str(error).removeprefix(f"{example.image}: ")
-            problems.append(Problem("unreadable image", example.image, reason))
+            problems.append(Problem("unreadable image", example.image_id, str(error)))
             stage.advance()
 
 
