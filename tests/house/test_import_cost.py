@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -53,14 +54,28 @@ def test_the_check_itself_notices_a_framework() -> None:
     assert _print_from_fresh_interpreter(program) == "True"
 
 
-def test_help_and_reading_a_table_load_no_framework() -> None:
+def test_reading_a_table_loads_no_framework(tmp_path: Path) -> None:
+    table = tmp_path / "captions.csv"
+    table.write_text("image,caption\na.jpg,a dog\nb.jpg,a cat\n", encoding="utf-8")
+    program = f"import sys, cutline; print(len(cutline.read_dataset({str(table)!r})), {_IS_HEAVY})"
+    assert _print_from_fresh_interpreter(program) == "2 False"
+
+
+def test_printing_help_loads_no_framework() -> None:
     program = (
         "import sys\n"
         "from cutline.cli.app import app\n"
-        "import cutline\n"
-        "cutline.read_dataset, cutline.score, cutline.Captioner\n"
-        "try: app(args=['--version'], prog_name='cutline')\n"
+        "try: app(args=['train', '--help'], prog_name='cutline')\n"
         "except SystemExit: pass\n"
         f"print({_IS_HEAVY})"
     )
-    assert _print_from_fresh_interpreter(program).splitlines()[-1] == "False"
+    printed = _print_from_fresh_interpreter(program)
+    assert "--encoder-weights" in printed
+    assert printed.splitlines()[-1] == "False"
+
+
+@pytest.mark.parametrize("name", ["score", "Captioner", "EvaluationResult"])
+def test_asking_for_what_is_light_loads_no_framework(name: str) -> None:
+    assert (
+        _print_from_fresh_interpreter(f"import sys, cutline; cutline.{name}; print({_IS_HEAVY})") == "False"
+    )
