@@ -47,14 +47,14 @@ class RougeL:
             The mean over images and the per-image values, float64 (N,) in the order of the references;
             both ×100, from 0 to 100. A blank hypothesis scores 0.
         """
-        hypotheses = cooked(self.references, hypotheses)
-        candidates = _split(hypotheses.captions.tokens, hypotheses.captions.lengths)
+        given = cooked(self.references, hypotheses)
+        split_hypotheses = _split(given.captions.tokens, given.captions.lengths)
         references = _split(self.references.captions.tokens, self.references.captions.lengths)
         bounds = pairwise([*self.references.starts.tolist(), len(references)])
         per_image = np.array(
             [
-                _rouge_l(candidate, references[start:end])
-                for candidate, (start, end) in zip(candidates, bounds, strict=True)
+                _rouge_l(hypothesis, references[start:end])
+                for hypothesis, (start, end) in zip(split_hypotheses, bounds, strict=True)
             ]
         )
         return float(per_image.mean()), per_image
@@ -80,16 +80,16 @@ def _split(tokens: SmallInts, lengths: SmallInts) -> list[list[int]]:
     return [flat[start:end] for start, end in pairwise([0, *ends])]
 
 
-def _rouge_l(candidate: list[int], references: list[list[int]]) -> float:
-    if not candidate:
+def _rouge_l(hypothesis: list[int], references: list[list[int]]) -> float:
+    if not hypothesis:
         return 0.0
-    # One bit per place of a token in the candidate: a whole row of the alignment table in one integer.
+    # One bit per place of a token in the hypothesis: a whole row of the alignment table in one integer.
     places: dict[int, int] = {}
-    for place, token in enumerate(candidate):
+    for place, token in enumerate(hypothesis):
         places[token] = places.get(token, 0) | 1 << place
-    common = [_longest_common(places, len(candidate), reference) for reference in references]
+    common = [_longest_common(places, len(hypothesis), reference) for reference in references]
     recalls = [length / max(len(tokens), 1) for length, tokens in zip(common, references, strict=True)]
-    precision, recall = max(common) / len(candidate), max(recalls)
+    precision, recall = max(common) / len(hypothesis), max(recalls)
     if not precision:
         return 0.0
     return 100.0 * (1 + _BETA_SQUARED) * precision * recall / (recall + _BETA_SQUARED * precision)

@@ -8,7 +8,7 @@ from typing import Any, Final
 from cutline.registry import require_known
 
 PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
-    # The seed's recipe: 2048-d features when --encoder names such an encoder, 5 epochs, greedy decoding.
+    # The classic recipe: 2048-d features when --encoder names such an encoder, 5 epochs, greedy decoding.
     "show_tell": {
         "decoder": {"name": "show_tell", "embedding_units": 256, "lstm_units": 512},
         "training": {"epochs": 5},
