@@ -67,21 +67,21 @@ def read_dataset(
         MissingDependencyError: Parquet without pyarrow.
     """
     options = options or DataOptions()
-    path = Path(source)
-    if not path.exists():
-        raise DataError(f"{path}: no such file or folder; give a table with images and captions")
-    if images is not None and not Path(images).is_dir():
-        raise DataError(f"{images}: no such images folder; give an existing one with --images DIR")
-    given = Source(
-        path,
-        Path(images) if images is not None else None,
-        image_column or options.image_column,
-        caption_column or options.caption_column,
-    )
-    name = format or options.format
+    folder = Path(images) if images is not None else None
+    columns = (image_column or options.image_column, caption_column or options.caption_column)
+    given = _existing(Source(Path(source), folder, *columns))
+    name, path = format or options.format, given.path
     if name is None:
         name, path = detect(given)
     reader = READERS.get(name)
     given = replace(given, path=file_for(name, path))
     locator = Locator(given.folder, given.images)
     return Gatherer(str(source), locator.find).gather(reader(given), name)
+
+
+def _existing(source: Source) -> Source:
+    if not source.path.exists():
+        raise DataError(f"{source.path}: no such file or folder; give a table with images and captions")
+    if source.images is not None and not source.images.is_dir():
+        raise DataError(f"{source.images}: no such images folder; give an existing one with --images DIR")
+    return source
