@@ -283,6 +283,8 @@ def _describe(options: type[BaseModel], fault: Mapping[str, Any]) -> str:
         return f"unknown option {key}{hint}"
     message = str(fault["msg"]).removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
+    if fault["type"] == "model_type":
+        message = "expected a group of options, of which one is set by group.key=value"
     found = "" if isinstance(fault.get("input"), Mapping) else f" (found {fault.get('input')!r})"
     return f"{key + ': ' if key else ''}{message}{found}"
 

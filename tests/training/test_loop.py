@@ -117,9 +117,7 @@ def test_it_stops_when_the_score_has_not_risen_for_so_many_epochs():
     outcome = run([10, 20, 19, 18, 50], epochs=5, patience=2)
     assert len(outcome.last.history) == 4
     assert outcome.last.best_epoch == 2
-    assert (
-        outcome.notes[-1] == "stopped early: val captions have not got better since epoch 2 (patience 2)"
-    )
+    assert outcome.notes[-1] == "stopped early: val captions have not got better since epoch 2 (patience 2)"
     assert len(run([10, 20, 19, 18, 50], epochs=5, patience=3).last.history) == 5
 
 

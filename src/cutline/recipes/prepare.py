@@ -77,8 +77,7 @@ def require_readable(before: Dataset, after: Dataset, needed: Sequence[str]) -> 
         return
     what = f"no image of split {empty[0]!r} can be read" if empty else "most images cannot be read"
     raise DataError(
-        f"{before.source}: {what} ({len(lost):,} of {len(before):,} unreadable), "
-        f"the first: {lost[0].where}: {lost[0].message}"
+        f"{before.source}: {what} ({len(lost):,} of {len(before):,} unreadable), the first: {lost[0].message}"
     )
 
 
