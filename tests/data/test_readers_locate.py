@@ -16,7 +16,8 @@ def write(path: Path, content: str = "") -> Path:
 
 
 @pytest.mark.parametrize(
-    "name", ["photos/a/1.png", "old/photos/a/1.png", "C:\\x\\photos\\a\\1.png", "/photo/archive/a/1.png", "a/1.png"]
+    "name",
+    ["photos/a/1.png", "old/photos/a/1.png", "C:\\x\\photos\\a\\1.png", "/archive/a/1.png", "a/1.png"],
 )
 def test_as_much_of_a_path_counts_as_there_is(tmp_path: Path, name: str) -> None:
     image = write(tmp_path / "a" / "1.png")
