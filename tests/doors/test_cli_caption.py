@@ -117,6 +117,24 @@ def test_a_file_name_is_judged_before_the_model_is_loaded(monkeypatch: pytest.Mo
     assert "allowed: .jsonl, .csv, .parquet" in result.stderr
 
 
+def test_a_file_that_exists_is_kept_unless_asked_otherwise(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = here / "captions.csv"
+    table.write_text("image,caption\na.jpg,a dog\n")
+    with monkeypatch.context() as patched:
+        patched.setattr(Captioner, "load", lambda model: pytest.fail("loaded"))
+        result = run("a.jpg", "--model", "m", "--output", "captions.csv")
+    assert (result.exit_code, result.stdout, result.stderr) == (
+        2,
+        "",
+        "error: --output captions.csv: exists already; choose another name, or replace it with --overwrite\n",
+    )
+    assert table.read_text() == "image,caption\na.jpg,a dog\n"
+    assert run("a.jpg", "--model", "m", "--output", "captions.csv", "--overwrite").exit_code == 0
+    assert "a picture called a" in table.read_text()
+
+
 def test_fewer_than_one_caption_is_refused() -> None:
     result = run("a.jpg", "--model", "m", "--n-best", "0")
     assert result.exit_code == 2

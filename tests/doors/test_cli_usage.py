@@ -70,7 +70,7 @@ PUBLIC_OPTIONS = {
         *("--resume", "--format", "--image-column", "--caption-column"),
     ],
     "evaluate": ["--images", "--split", "--out", "--format", "--image-column", "--caption-column"],
-    "caption": ["--model", "--beam-size", "--n-best", "--output"],
+    "caption": ["--model", "--beam-size", "--n-best", "--output", "--overwrite"],
     "report": [],
 }
 

@@ -158,6 +158,15 @@ def test_a_folder_is_no_output_file(tmp_path: Path) -> None:
         recipe.check_output(tmp_path / "out.csv")
 
 
+def test_a_file_that_exists_is_refused_unless_it_may_be_replaced(tmp_path: Path) -> None:
+    output = tmp_path / "captions.csv"
+    recipe.check_output(output)
+    output.touch()
+    with pytest.raises(ConfigError, match=r"captions\.csv: exists already; .*--overwrite"):
+        recipe.check_output(output)
+    recipe.check_output(output, overwrite=True)
+
+
 def test_a_name_that_is_not_unicode_can_be_written(tmp_path: Path) -> None:
     name = os.fsdecode(b"caf\xe9.jpg")
     record = CaptionedImage(name, (hypothesis("a dog"),))

@@ -88,7 +88,7 @@ for _function, _example in (
     (check, "cutline check captions.csv --images photos/"),
     (train, "cutline train captions.csv --images photos/ --run runs/first --epochs 10"),
     (evaluate, "cutline evaluate runs/first captions.csv --images photos/ --split val"),
-    (caption, "cutline caption new.jpg holiday/ --model runs/first --output captions.csv"),
+    (caption, "cutline caption new.jpg holiday/ --model runs/first --output holiday.csv"),
     (report, "cutline report runs/first"),
 ):
     app.command(epilog=f"Example: {_example}")(_function)

@@ -33,9 +33,10 @@ Output = Annotated[
     typer.Option(
         metavar="FILE",
         help="Write to FILE.jsonl, .csv or .parquet instead, or JSONL to standard output with -. "
-        "FILE appears, and an existing one is replaced, when all images are done.",
+        "FILE appears when all images are done.",
     ),
 ]
+Overwrite = Annotated[bool, typer.Option("--overwrite", metavar="", help="Let --output replace a file.")]
 
 
 @door(shares_terminal=True)
@@ -46,6 +47,7 @@ def caption(
     beam_size: BeamSize = None,
     n_best: NBest = 1,
     output: Output = None,
+    overwrite: Overwrite = False,
 ) -> int:
     """Write captions for images.
 
@@ -57,7 +59,7 @@ def caption(
 
     file = Path(output) if output not in (None, "-") else None
     if file is not None:
-        recipe.check_output(file)
+        recipe.check_output(file, overwrite)
     if n_best < 1:
         raise ConfigError(f"--n-best {n_best}: at least 1 caption per image can be asked for")
     found = recipe.caption(

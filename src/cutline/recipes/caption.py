@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -98,8 +99,17 @@ def as_json(record: CaptionedImage) -> dict[str, Any]:
     return {"image": image, **found[0], **({"hypotheses": found} if len(found) > 1 else {})}
 
 
-def check_output(output: Path) -> None:
-    """Raise ConfigError unless captions can be written to a file of this name."""
+def check_output(output: Path, overwrite: bool = False) -> None:
+    """Raise ConfigError unless captions can be written to a file of this name.
+
+    Args:
+        output: Where captions are to go.
+        overwrite: Whether a file that exists may be replaced.
+
+    Raises:
+        ConfigError: Unknown ending; a folder; or a file that exists and may not be replaced.
+        MissingDependencyError: Parquet without pyarrow.
+    """
     if output.suffix.lower() not in _WRITERS:
         allowed = ", ".join(_WRITERS)
         raise ConfigError(
@@ -107,6 +117,10 @@ def check_output(output: Path) -> None:
         )
     if output.is_dir():
         raise ConfigError(f"--output {output}: is a folder; name a file")
+    if not overwrite and os.path.lexists(output):
+        raise ConfigError(
+            f"--output {output}: exists already; choose another name, or replace it with --overwrite"
+        )
     if output.suffix.lower() == ".parquet":
         _pyarrow()
 
@@ -116,8 +130,9 @@ def write_captions(records: Iterable[CaptionedImage], output: Path) -> tuple[int
 
     JSONL has one line per image (see :func:`as_json`). CSV and Parquet have one row per hypothesis with the
     columns image, rank (1 is best), caption, log_probability, tokens (in CSV parted by spaces) and error;
-    an image that could not be read has one row with its error. The file appears, and an existing one is
-    replaced, after the last record; memory does not grow with the number of images.
+    an image that could not be read has one row with its error. The file appears after the last
+    record and takes the place of an existing one: call :func:`check_output` first to refuse that. Memory
+    does not grow with the number of images.
 
     Args:
         records: Consumed one by one.
@@ -130,7 +145,7 @@ def write_captions(records: Iterable[CaptionedImage], output: Path) -> tuple[int
         ConfigError: Another ending.
         MissingDependencyError: Parquet without pyarrow.
     """
-    check_output(output)
+    check_output(output, overwrite=True)
     counted = Counted(records)
     _WRITERS[output.suffix.lower()](counted, output)
     return counted.done, counted.failed
