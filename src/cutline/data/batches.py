@@ -135,4 +135,6 @@ def teacher_forcing_batches(
 
     dataset = tf.data.Dataset.from_generator(indices, output_signature=tf.TensorSpec((None,), tf.int64))
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(plan)))
-    return dataset.map(build, num_parallel_calls=2, deterministic=True).prefetch(2)
+    # One after another: deterministic training does not run them in parallel anyway, and TensorFlow complains
+    # on standard error when it takes a parallel map back.
+    return dataset.map(build).prefetch(2)
