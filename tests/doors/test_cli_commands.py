@@ -80,11 +80,22 @@ def test_rows_that_were_only_mended_are_no_failure(monkeypatch: pytest.MonkeyPat
     assert run("train", "captions.csv").exit_code == 0
 
 
-def test_of_many_lost_images_fifty_are_listed_and_the_rest_located(monkeypatch: pytest.MonkeyPatch) -> None:
-    StubRecipe.put(monkeypatch, "train", "train", trained(problems=(LOST,) * 1050))
-    lines = run("train", "captions.csv", "--quiet").stderr.splitlines()
-    assert len(lines) == 51
-    assert lines[-1] == "warning: and 1,000 more, all of them in runs/first/problems.csv"
+@pytest.mark.parametrize(
+    ("count", "more", "told"),
+    [
+        (10, [], ["missing image: gone.jpg: no such file; left out"] * 10),
+        (1050, [], ["1,050 images or rows were left out; see runs/first/problems.csv"]),
+        (1, ["--resume"], ["1 image or row was left out; see runs/first/problems.csv"]),
+        (0, ["--resume"], []),
+    ],
+)
+def test_few_lost_images_are_listed_once_and_many_counted(
+    monkeypatch: pytest.MonkeyPatch, count: int, more: list[str], told: list[str]
+) -> None:
+    StubRecipe.put(monkeypatch, "train", "train", trained(problems=(LOST,) * count))
+    result = run("train", "captions.csv", "--quiet", *more)
+    assert result.exit_code == bool(count)
+    assert result.stderr.splitlines() == [f"warning: {line}" for line in told]
 
 
 def test_an_interrupted_training_tells_how_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,14 +174,15 @@ class Looked:
 
 
 @pytest.mark.parametrize(("problem", "code"), [(MENDED, 0), (LOST, 1)])
-def test_check_tells_what_it_found_and_lists_what_was_lost(
+def test_check_tells_what_it_found_and_counts_what_was_lost(
     monkeypatch: pytest.MonkeyPatch, problem: Problem, code: int
 ) -> None:
     recipe = StubRecipe.put(monkeypatch, "check", "check", Looked((problem,)))
     result = run("check", "captions.csv", "--images", "photos", "--format", "table")
     assert result.exit_code == code
     assert result.stdout == "1,200 images\nthe caption 'a\\tdog'\n"
-    assert ("gone.jpg" in result.stderr) == bool(code)
+    told = "warning: 1 image or row was left out; see the output with --json\n"
+    assert result.stderr == (told if code else "")
     ((arguments, keywords),) = recipe.calls
     assert arguments == ("captions.csv",)
     assert keywords["images"] == Path("photos")

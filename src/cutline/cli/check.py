@@ -35,7 +35,8 @@ def check(
     for line in report.lines():
         screen.lines(visible(line))
     screen.document(report.as_dict())
-    screen.list_problems(failed, "the output with --json")
+    # The report lists them, up to a few of each kind.
+    screen.list_problems(failed, "the output" if screen.flags.json else "the output with --json", listed=True)
     return SOME_FAILED if failed else DONE
 
 

@@ -15,7 +15,7 @@ from cutline.cli.progress import choose_progress
 from cutline.cli.streams import lasting
 from cutline.records import Problem, problem_lines
 
-_LISTED: Final = 50
+_LISTED: Final = 10
 _LOST: Final = ("missing image", "unreadable image", "unreadable name", "broken row", "no image named")
 
 
@@ -80,13 +80,20 @@ class Screen:
         """Print one JSON document on one line, asked for or not."""
         self.line(to_json(value, ascii_only=not _is_unicode(self._out)))
 
-    def list_problems(self, problems: Sequence[Problem], rest: str = "") -> None:
-        """List problems on standard error: the first fifty, and in ``rest`` where all of them are."""
-        for line in problem_lines(problems[:_LISTED]):
-            self.progress.warn(line)
-        if len(problems) > _LISTED:
-            where = f", all of them in {rest}" if rest else ""
-            self.progress.warn(f"and {len(problems) - _LISTED:,} more{where}")
+    def list_problems(self, problems: Sequence[Problem], place: str, *, listed: bool = False) -> None:
+        """List lost images and rows on standard error, or their number when they are more than ten.
+
+        Args:
+            problems: What was lost.
+            place: Where all of it can be read.
+            listed: The person has seen the list, so that the number is enough.
+        """
+        if problems and (listed or len(problems) > _LISTED):
+            count = "1 image or row was" if len(problems) == 1 else f"{len(problems):,} images or rows were"
+            self.progress.warn(f"{count} left out; see {place}")
+        else:
+            for line in problem_lines(problems):
+                self.progress.warn(line)
 
 
 def visible(text: str) -> str:

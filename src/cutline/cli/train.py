@@ -78,11 +78,12 @@ def train(
         resume=resume,
         progress=screen.progress,
     )
+    # A resumed run listed them when it was started.
+    screen.list_problems(failed_items(finished.problems), f"{finished.folder}/problems.csv", listed=resume)
     return _show(screen, finished, data, images)
 
 
 def _show(screen: Screen, run: Run, data: str, images: Path | None) -> int:
-    screen.list_problems(failed_items(run.problems), f"{run.folder}/problems.csv")
     screen.lines(_summary(run))
     screen.document(run)
     if run.interrupted:
