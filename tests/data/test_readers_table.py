@@ -244,6 +244,26 @@ def test_a_wrong_encoding_gives_byte_offset_and_line(tmp_path: Path, content: by
     assert str(caught.value).startswith(f"{path}: {message}; save the file as UTF-8")
 
 
+@pytest.mark.parametrize(
+    ("content", "windows"),
+    [
+        ("image,caption\na.jpg,große Hunde\n".encode("cp1252"), True),
+        (b"image,caption\na.jpg,\x81\x93\n", False),
+        ("\ufeffimage,caption\na.jpg,".encode() + b"\xdf\n", False),
+    ],
+)
+def test_windows_1252_is_recognised_and_its_conversion_told(
+    tmp_path: Path, content: bytes, windows: bool
+) -> None:
+    with pytest.raises(DataError) as caught:
+        read_dataset(write(tmp_path, content))
+    advice = (
+        "it looks like Windows-1252: in a spreadsheet save it as 'CSV UTF-8', or run: "
+        "iconv -f cp1252 -t utf-8 OLD > NEW"
+    )
+    assert str(caught.value).endswith(f"; {advice}") is windows
+
+
 def test_an_unknown_split_names_row_and_allowed_names(tmp_path: Path) -> None:
     path = write(tmp_path, "image,caption,split\na.jpg,a dog,train\nb.jpg,a cat,fold3\n")
     with pytest.raises(

@@ -19,6 +19,10 @@ _MARKS: Final = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _ADVICE: Final = "save the file as UTF-8"
+_WINDOWS_ADVICE: Final = (
+    "it looks like Windows-1252: in a spreadsheet save it as 'CSV UTF-8', or run: "
+    "iconv -f cp1252 -t utf-8 OLD > NEW"
+)
 
 
 @contextmanager
@@ -87,10 +91,22 @@ def _wrong_encoding(path: Path, encoding: str) -> DataError:
         # The mark is cut off before decoding, except in UTF-16 and UTF-32.
         start = error.start + (len(codecs.BOM_UTF8) if encoding == "utf-8-sig" else 0)
         line = _line(data[:start], encoding)
+        advice = f"{_ADVICE}; {_WINDOWS_ADVICE}" if _looks_like_windows(data, encoding) else _ADVICE
         return DataError(
-            f"{path}: byte 0x{data[start]:02x} at offset {start} (line {line}) is not {name}; {_ADVICE}"
+            f"{path}: byte 0x{data[start]:02x} at offset {start} (line {line}) is not {name}; {advice}"
         )
     return DataError(f"{path}: changed while it was read; try again")
+
+
+def _looks_like_windows(data: bytes, encoding: str) -> bool:
+    """Tell whether bytes without a byte order mark are all defined in Windows-1252."""
+    if encoding != "utf-8":
+        return False
+    try:
+        data.decode("cp1252")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _line(before: bytes, encoding: str) -> int:
