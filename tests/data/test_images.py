@@ -253,15 +253,23 @@ def test_a_file_without_read_permission_is_refused(read, tmp_path: Path, monkeyp
     assert str(caught.value) == f"{path}: no permission to read it; change its permissions or leave it out"
 
 
-def test_text_renamed_to_jpg_is_refused_with_how_it_begins(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "beginning"),
+    [
+        (b"hello, I am no image", "it looks like text"),
+        ("hello, I am a\r\nßß".encode(), "it looks like text"),
+        (b"%PDF\x00\x01", "it starts with the bytes 25 50 44 46 00 01"),
+        (b"no image \xff", "it starts with the bytes 6e 6f 20 69 6d 61 67 65 20 ff"),
+    ],
+)
+def test_a_foreign_file_renamed_to_jpg_is_refused_with_how_it_begins(
+    tmp_path: Path, content: bytes, beginning: str
+) -> None:
     path = tmp_path / "notes.jpg"
-    path.write_text("hello, I am no image")
+    path.write_bytes(content)
     with pytest.raises(ImageError) as caught:
         decode_image(path, (8, 8))
-    expected = (
-        "not an image of a known format (it starts with b'hello, I am no i'); "
-        "known: JPEG, PNG, WEBP, GIF, BMP, TIFF, AVIF"
-    )
+    expected = f"not an image of a known format ({beginning}); known: JPEG, PNG, WEBP, GIF, BMP, TIFF, AVIF"
     assert str(caught.value) == f"{path}: {expected}"
 
 

@@ -6,6 +6,7 @@ and has no limit on pixels, so it is used nowhere.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import hashlib
 import io
@@ -221,7 +222,16 @@ def _beginning(name: str) -> str:
         return ""
     if start[8:12] in _HEIC_BRANDS:
         return " (it is a HEIC photo: convert it to JPEG)"
-    return f" (it starts with {start!r})"
+    return " (it looks like text)" if _is_text(start) else f" (it starts with the bytes {start.hex(' ')})"
+
+
+def _is_text(start: bytes) -> bool:
+    try:
+        # A character that is cut in two at the end is no reason to doubt.
+        text = codecs.getincrementaldecoder("utf-8-sig")().decode(start)
+    except UnicodeDecodeError:
+        return False
+    return bool(text) and all(letter.isprintable() or letter in "\t\r\n" for letter in text)
 
 
 def _from_array(pixels: NDArray[Any]) -> Image.Image:
