@@ -226,6 +226,7 @@ class Run:
         best_epoch: 1-based epoch whose bundle is kept, 0 before the first one.
         problems: Rows and images that were left out.
         interrupted: True when Ctrl-C ended it early.
+        epochs: Epochs that were asked for, 0 when unknown.
     """
 
     folder: str
@@ -233,6 +234,7 @@ class Run:
     best_epoch: int
     problems: tuple[Problem, ...] = ()
     interrupted: bool = False
+    epochs: int = 0
 
 
 def problem_lines(problems: Iterable[Problem]) -> list[str]:

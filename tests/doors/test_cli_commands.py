@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -65,7 +65,38 @@ def test_train_without_options_leaves_everything_to_the_recipe(monkeypatch: pyte
     assert set(keywords.pop("overrides").values()) == {None}
     assert keywords == {"images": None, "config": None, "assignments": (), "resume": False}
     assert result.stdout == "runs/first: best epoch 3 of 4, val CIDEr-D 30.0, BLEU-4 12.0, val loss 1.400\n"
-    assert "cutline caption PHOTO... --model runs/first" in result.stderr
+    assert result.stderr.splitlines() == [
+        "next: cutline evaluate runs/first captions.csv",
+        "then: cutline caption PHOTO... --model runs/first",
+    ]
+
+
+def test_what_comes_next_can_be_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    StubRecipe.put(monkeypatch, "train", "train", trained(folder="my run"))
+    result = run("train", "captions.csv", "--images", "my photos")
+    assert result.stderr.splitlines() == [
+        "next: cutline evaluate 'my run' captions.csv --images 'my photos'",
+        "then: cutline caption PHOTO... --model 'my run'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("scores", "told"),
+    [
+        ({"unique_captions": 0.049, "cider_d": 30.0}, True),
+        ({"unique_captions": 0.3, "cider_d": 4.9}, True),
+        ({"unique_captions": 0.05, "cider_d": 5.0}, False),
+    ],
+)
+def test_captions_that_hardly_differ_are_told_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, scores: dict[str, float], told: bool
+) -> None:
+    first, *rest = made_up_history()
+    history = (replace(first, **scores), *rest)
+    StubRecipe.put(monkeypatch, "train", "train", trained(history=history, best_epoch=1))
+    result = run("train", "captions.csv")
+    assert ("the captions hardly differ from each other" in result.stderr) == told
+    assert len(result.stderr.splitlines()) == 2 + told
 
 
 def test_train_lists_lost_images_and_says_so_by_its_code(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,10 +130,13 @@ def test_few_lost_images_are_listed_once_and_many_counted(
 
 
 def test_an_interrupted_training_tells_how_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    StubRecipe.put(monkeypatch, "train", "train", trained(interrupted=True))
+    StubRecipe.put(monkeypatch, "train", "train", trained(interrupted=True, epochs=6))
     result = run("train", "captions.csv", "--images", "my photos")
     assert result.exit_code == 130
     command = "cutline train captions.csv --images 'my photos' --run runs/first --resume"
+    assert result.stdout.startswith(
+        "runs/first: stopped after 4 of 6 epochs, best epoch 3, val CIDEr-D 30.0,"
+    )
     assert result.stderr.splitlines()[-1] == f"error: interrupted; go on with: {command}"
 
 

@@ -255,4 +255,4 @@ def test_training_goes_on_when_nobody_reads_what_it_tells(tmp_path: Path, left: 
     if left == "stderr":
         assert seen == b"runs/first: no epoch was finished\n"
     if left == "stdout":
-        assert told.endswith(b"next: cutline caption PHOTO... --model runs/first\n")
+        assert told.endswith(b"then: cutline caption PHOTO... --model runs/first\n")

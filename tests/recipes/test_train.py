@@ -84,6 +84,7 @@ def test_it_learns_and_keeps_the_best_epoch(trained):
     assert manifest["epoch"] == best.epoch
     assert manifest["validation"]["cider_d"] == best.cider_d
     assert not trained.interrupted
+    assert trained.epochs == len(trained.history)
 
 
 def test_a_run_captions_a_picture_it_never_saw(trained, tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -37,6 +37,13 @@ Assignments = Annotated[
 Resume = Annotated[
     bool, typer.Option("--resume", metavar="", help="Go on with the run in --run after its last whole epoch.")
 ]
+
+_FEW_UNIQUE: Final = 0.05
+_LOW_CIDER_D: Final = 5.0
+_ADVICE: Final = (
+    "the captions hardly differ from each other: too few captions or epochs; see "
+    "docs/how_to/troubleshooting.md, e.g. --epochs 20 --set training.batch_size=16"
+)
 
 
 @door()
@@ -86,20 +93,35 @@ def train(
 def _show(screen: Screen, run: Run, data: str, images: Path | None) -> int:
     screen.lines(_summary(run))
     screen.document(run)
+    where = ["--images", str(images)] if images else []
     if run.interrupted:
-        where = ["--images", str(images)] if images else []
         command = shlex.join(["cutline", "train", data, *where, "--run", run.folder, "--resume"])
         tell_error(f"interrupted; go on with: {command}")
         return INTERRUPTED
-    screen.progress.note(f"next: cutline caption PHOTO... --model {run.folder}")
+    if _hardly_differ(run):
+        screen.progress.note(_ADVICE)
+    scoring = shlex.join(["cutline", "evaluate", run.folder, data, *where])
+    screen.progress.note(f"next: {scoring}")
+    screen.progress.note(f"then: cutline caption PHOTO... --model {shlex.quote(run.folder)}")
     return SOME_FAILED if failed_items(run.problems) else DONE
+
+
+def _hardly_differ(run: Run) -> bool:
+    """Tell whether the best epoch says nearly the same for every image."""
+    if not run.best_epoch:
+        return False
+    best = run.history[run.best_epoch - 1]
+    return best.unique_captions < _FEW_UNIQUE or best.cider_d < _LOW_CIDER_D
 
 
 def _summary(run: Run) -> str:
     if not run.history or not run.best_epoch:
         return f"{run.folder}: no epoch was finished"
     best = run.history[run.best_epoch - 1]
+    epochs = f"best epoch {run.best_epoch} of {len(run.history)}"
+    if run.interrupted and run.epochs:
+        epochs = f"stopped after {len(run.history)} of {run.epochs} epochs, best epoch {run.best_epoch}"
     return (
-        f"{run.folder}: best epoch {run.best_epoch} of {len(run.history)}, val CIDEr-D {best.cider_d:.1f}, "
+        f"{run.folder}: {epochs}, val CIDEr-D {best.cider_d:.1f}, "
         f"BLEU-4 {best.bleu_4:.1f}, val loss {best.val_loss:.3f}"
     )

@@ -193,7 +193,8 @@ def _train(corridor: _Corridor, resume: bool, progress: Progress) -> Run:
     finally:
         log.close()
     last = kept[-1]
-    return Run(str(folder), last.history, last.best_epoch, corridor.dataset.problems, interrupted)
+    problems = corridor.dataset.problems
+    return Run(str(folder), last.history, last.best_epoch, problems, interrupted, options.epochs)
 
 
 def _frequencies(corridor: _Corridor, table: CaptionTable) -> list[int]:
