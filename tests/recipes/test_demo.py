@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 from tests.fakes import ActingProgress
 
+from cutline.data.store_folder import locked
 from cutline.errors import RunError
-from cutline.recipes.demo import Demo, demo
+from cutline.recipes.demo import MARKER, Demo, demo
 
 SMALL = {"training.epochs": 1, "decoder.embedding_units": 16, "decoder.lstm_units": 32}
 
@@ -58,6 +60,20 @@ def test_a_folder_that_no_demo_made_is_refused(tmp_path):
             f"{folder}: exists and was not made by the demo; choose another folder with --out"
         )
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="nothing is locked there")
+def test_a_demo_at_work_keeps_its_files(tmp_path):
+    (tmp_path / "run").mkdir()
+    for name in (MARKER, "run/history.csv"):
+        (tmp_path / name).write_text("{}")
+    with locked(tmp_path), pytest.raises(RunError) as error:
+        demo(tmp_path)
+    assert str(error.value) == (
+        f"{tmp_path}: another demo is at work in it; wait for it, or choose another folder with --out"
+    )
+    assert (tmp_path / "run" / "history.csv").exists()
+    assert not (tmp_path / "data").exists()
 
 
 def test_ctrl_c_ends_the_demo(world, tmp_path):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import shutil
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from cutline.captioner import Captioner
 from cutline.data.sample import draw_sample
-from cutline.errors import RunError
+from cutline.data.store_folder import locked
+from cutline.errors import FeatureStoreError, RunError
 from cutline.files import write_json
 from cutline.metrics import score
 from cutline.progress import Progress, Silent
@@ -71,15 +74,19 @@ def demo(
         progress: Told about every stage.
 
     Raises:
-        RunError: ``out`` holds something that no demo made.
+        RunError: ``out`` holds something that no demo made, or another demo is at work in it.
     """
-    started = time.perf_counter()
     folder = _own_folder(Path(out))
+    with _claimed(folder):
+        shutil.rmtree(folder / "run", ignore_errors=True)
+        return _demo_in(folder, images, {**OPTIONS, **(overrides or {})}, progress)
+
+
+def _demo_in(folder: Path, images: int, options: dict[str, Any], progress: Progress) -> Demo:
+    started = time.perf_counter()
     table = draw_sample(folder / "data", images, progress=progress)
     looked_over = check(table, progress=progress)
-    run = train(
-        table, "show_tell", folder / "run", overrides={**OPTIONS, **(overrides or {})}, progress=progress
-    )
+    run = train(table, "show_tell", folder / "run", overrides=options, progress=progress)
     if run.interrupted:
         raise KeyboardInterrupt
     result = evaluate(run.folder, table, split="test", progress=progress)
@@ -107,12 +114,24 @@ def demo(
 
 
 def _own_folder(folder: Path) -> Path:
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        if not (folder / MARKER).exists():
-            raise RunError(f"{folder}: exists and was not made by the demo; choose another folder with --out")
-        shutil.rmtree(folder / "run", ignore_errors=True)
+    used = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+    if used and not (folder / MARKER).exists():
+        raise RunError(f"{folder}: exists and was not made by the demo; choose another folder with --out")
     write_json(folder / MARKER, {"made_by": "cutline demo"})
     return folder
+
+
+@contextlib.contextmanager
+def _claimed(folder: Path) -> Iterator[None]:
+    """Keep other demos out of the folder while the block runs: they would remove what this one makes."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(locked(folder))
+        except FeatureStoreError:
+            raise RunError(
+                f"{folder}: another demo is at work in it; wait for it, or choose another folder with --out"
+            ) from None
+        yield
 
 
 def _held_out(table: Path) -> set[str]:
