@@ -102,7 +102,7 @@ def test_what_is_no_readable_file_is_left_out_and_named(photos: Path) -> None:
     assert "no such file" in found.problems[0].message
     assert "a folder, not an image" in found.problems[1].message
     assert "empty (0 bytes)" in found.problems[2].message
-    assert all(p.message.endswith("left out with its 1 captions") for p in found.problems)
+    assert all(p.message.endswith("left out with its caption") for p in found.problems)
 
 
 def test_empty_files_in_two_splits_are_not_taken_for_one_image(photos: Path) -> None:

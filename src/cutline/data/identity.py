@@ -60,7 +60,8 @@ def identify(dataset: Dataset, progress: Progress | None = None) -> Dataset:
 
 def _left_out(example: Example, error: ImageError) -> Problem:
     kind = "unreadable image" if Path(example.image).exists() else "missing image"
-    return Problem(kind, example.image_id, f"{error}; left out with its {len(example.captions)} captions")
+    captions = "caption" if len(example.captions) == 1 else f"{len(example.captions):,} captions"
+    return Problem(kind, example.image_id, f"{error}; left out with its {captions}")
 
 
 def _nothing_found(dataset: Dataset) -> DataError:
