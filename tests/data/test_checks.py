@@ -51,7 +51,7 @@ def test_tokens_and_vocabulary_are_counted_by_the_rules_of_training(data: Datase
     report = check_dataset(data)
     assert report.tokens == Spread(3, 3.5, 3.0, 6)
     assert report.token_histogram == {3: 5, 6: 1}
-    assert (report.distinct_tokens, report.vocabulary_size) == (4, 3)
+    assert (report.distinct_tokens, report.vocabulary_size) == (4, 3 + 4)
     assert report.coverage == {"val": 2 / 6, "test": 1 / 3}
     strict = check_dataset(data, text=TextOptions(min_count=9))
     assert (strict.vocabulary_size, strict.coverage) == (0, {})
@@ -90,6 +90,18 @@ def test_broken_images_are_listed_behind_the_readers_problems(data: Dataset) -> 
     assert report.widths.maximum == 250
 
 
+def test_broken_images_are_left_out_of_the_counts_but_not_of_the_vocabulary(data: Dataset) -> None:
+    whole = check_dataset(data)
+    Path(data.examples[1].image).write_text("no image")
+    lost = Problem("missing image", "e.png", "no such file")
+    report = check_dataset(Dataset(data.examples, "pets.csv", "table", (*data.problems, lost)))
+    assert (report.images, report.captions, report.images_left_out) == (3, 5, 2)
+    assert report.splits == {"train": (1, 3), "val": (1, 1), "test": (1, 1)}
+    assert sum(report.token_histogram.values()) == 5
+    assert report.vocabulary_size == whole.vocabulary_size == 7
+    assert report.lines()[0] == "pets.csv (format table): 3 images, 5 captions; 2 more images left out"
+
+
 def test_the_lines_are_what_a_person_needs(data: Dataset) -> None:
     assert check_dataset(data).lines() == [
         "pets.csv (format table): 4 images, 6 captions",
@@ -100,8 +112,8 @@ def test_the_lines_are_what_a_person_needs(data: Dataset) -> None:
         "        4  0",
         "        5  0",
         "        6 ▇▇▇▇▇▇ 1",
-        "Vocabulary: 3 of 4 different tokens of the train captions are frequent enough; "
-        "they are 33.3 % of the val tokens and 33.3 % of the test tokens",
+        "Vocabulary: 7 (4 markers and 3 of 4 different tokens of the train captions, those frequent enough); "
+        "it knows 33.3 % of the val tokens and 33.3 % of the test tokens",
         "Image sizes: width 100 to 250 (median 175), height 80 to 80 (median 80)",
         "Different captions: 4, of which 1 describe more than one image",
         "  3 × a dog runs",

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from cutline.records import Problem
+from cutline.text import SPECIALS
 
 _SHOWN: Final = 5
 
@@ -42,15 +43,16 @@ class CheckReport:
     Attributes:
         source: What was read.
         format: Name of the reader that read it.
-        images: Number of images, broken ones included.
-        captions: Number of captions over all images.
+        images: Number of images that can be used.
+        captions: Number of their captions.
+        images_left_out: Number of images that are missing or cannot be read; in no other count.
         captions_per_image: Over images.
         splits: Split → (images, captions); undecided ones under ``"none"``.
         level: Unit of the vocabulary, ``"word"`` or ``"character"``.
         tokens: Tokens per caption.
         token_histogram: Length in tokens → number of captions, by rising length.
         distinct_tokens: Different tokens in the train captions.
-        vocabulary_size: Of those, how many are frequent enough to be kept; markers not counted.
+        vocabulary_size: Those frequent enough to be kept, and the markers, as in training; 0 when none is.
         coverage: ``"val"`` and ``"test"`` → share (0..1) of their tokens the vocabulary knows.
         common_captions: The most frequent captions with their counts, those used once left out.
         distinct_captions: Different captions.
@@ -64,6 +66,7 @@ class CheckReport:
     format: str
     images: int
     captions: int
+    images_left_out: int
     captions_per_image: Spread
     splits: Mapping[str, tuple[int, int]]
     level: str
@@ -104,15 +107,16 @@ class CheckReport:
         """Return the report as lines for people; each kind of problem is listed up to five times."""
         each, tokens = self.captions_per_image, self.tokens
         splits = [f"{name} {images:,} ({captions:,})" for name, (images, captions) in self.splits.items()]
+        left_out = f"; {self.images_left_out:,} more images left out" if self.images_left_out else ""
         lines = [
-            f"{self.source} (format {self.format}): {self.images:,} images, {self.captions:,} captions",
+            f"{self.source} (format {self.format}): {self.images:,} images, {self.captions:,} captions"
+            f"{left_out}",
             f"Captions per image: {each.minimum} to {each.maximum}, mean {each.mean:.1f}",
             f"Images (captions) by split: {', '.join(splits)}",
             f"Tokens per caption ({self.level} level): {tokens.minimum} to {tokens.maximum}, "
             f"mean {tokens.mean:.1f}",
             *_bars(self.token_histogram),
-            f"Vocabulary: {self.vocabulary_size:,} of {self.distinct_tokens:,} different tokens of the train "
-            f"captions are frequent enough{_known(self.coverage)}",
+            f"Vocabulary: {self._vocabulary()}{_known(self.coverage)}",
             f"Image sizes: {_pixels('width', self.widths)}, {_pixels('height', self.heights)}",
             f"Different captions: {self.distinct_captions:,}, of which {self.shared_captions:,} describe "
             "more than one image",
@@ -120,6 +124,14 @@ class CheckReport:
         ]
         lines += _problem_lines(self.problems) or ["Problems: none"]
         return lines + [f"To do: {sentence}" for sentence in self.advice]
+
+    def _vocabulary(self) -> str:
+        kept = max(self.vocabulary_size - len(SPECIALS), 0)
+        markers = f"{len(SPECIALS)} markers and " if kept else ""
+        return (
+            f"{self.vocabulary_size:,} ({markers}{kept:,} of {self.distinct_tokens:,} different tokens of "
+            "the train captions, those frequent enough)"
+        )
 
 
 def _bars(histogram: Mapping[int, int]) -> list[str]:
@@ -142,7 +154,7 @@ def _bars(histogram: Mapping[int, int]) -> list[str]:
 
 def _known(coverage: Mapping[str, float]) -> str:
     parts = [f"{share * 100:.1f} % of the {split} tokens" for split, share in coverage.items()]
-    return f"; they are {' and '.join(parts)}" if parts else ""
+    return f"; it knows {' and '.join(parts)}" if parts else ""
 
 
 def _pixels(name: str, spread: Spread) -> str:

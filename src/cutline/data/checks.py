@@ -23,6 +23,7 @@ _SHOWN: Final = 5
 _AHEAD: Final = 256
 _FEW_IMAGES: Final = 500
 _FEW_PIXELS: Final = 64
+_LOST: Final = ("missing image", "unreadable image")
 
 
 def check_dataset(
@@ -38,28 +39,32 @@ def check_dataset(
         text: Rules of the vocabulary; the usual ones when absent.
 
     Returns:
-        The report; a broken image or an empty split is listed in it, not raised.
+        The report; a broken image or an empty split is listed in it, not raised. Broken images are not
+        counted, as training leaves them out; only the vocabulary has their captions, as in training.
     """
     text = text or TextOptions()
-    captions = [caption for example in dataset.examples for caption in example.captions]
-    tokenizer = Tokenizer(choose_level(captions) if text.level == "auto" else text.level, text.lowercase)
-    lengths = [len(tokenizer.tokenise(caption)) for caption in captions]
     sizes, broken = _read_images(dataset.examples, progress)
+    left_out = {problem.where for problem in broken}
+    usable = [example for example in dataset.examples if example.image_id not in left_out]
+    captions = [caption for example in usable for caption in example.captions]
+    tokenizer = _tokenizer(dataset, text)
+    lengths = [len(tokenizer.tokenise(caption)) for caption in captions]
     vocabulary, distinct = _vocabulary(dataset, tokenizer, text)
-    splits = _count_splits(dataset)
-    common, distinct_captions, shared = _repeated(dataset.examples, tokenizer)
+    splits = _count_splits(usable)
+    common, distinct_captions, shared = _repeated(usable, tokenizer)
     return CheckReport(
         source=dataset.source,
         format=dataset.format,
-        images=len(dataset),
+        images=len(usable),
         captions=len(captions),
-        captions_per_image=Spread.of([len(example.captions) for example in dataset.examples]),
+        images_left_out=len(broken) + sum(problem.kind in _LOST for problem in dataset.problems),
+        captions_per_image=Spread.of([len(example.captions) for example in usable]),
         splits=splits,
         level=tokenizer.level,
         tokens=Spread.of(lengths),
         token_histogram=dict(sorted(Counter(lengths).items())),
         distinct_tokens=distinct,
-        vocabulary_size=len(vocabulary) - 4 if vocabulary else 0,
+        vocabulary_size=len(vocabulary) if vocabulary else 0,
         coverage=_coverage(dataset, vocabulary),
         common_captions=common,
         distinct_captions=distinct_captions,
@@ -102,6 +107,11 @@ def _probe(path: str) -> tuple[int, int] | ImageError:
         return error
 
 
+def _tokenizer(dataset: Dataset, text: TextOptions) -> Tokenizer:
+    captions = [caption for example in dataset.examples for caption in example.captions]
+    return Tokenizer(choose_level(captions) if text.level == "auto" else text.level, text.lowercase)
+
+
 def _vocabulary(dataset: Dataset, tokenizer: Tokenizer, text: TextOptions) -> tuple[Vocabulary | None, int]:
     train = [caption for example in dataset.of_split("train") for caption in example.captions]
     distinct = len({token for caption in train for token in tokenizer.tokenise(caption)})
@@ -119,9 +129,9 @@ def _coverage(dataset: Dataset, vocabulary: Vocabulary | None) -> dict[str, floa
     }
 
 
-def _count_splits(dataset: Dataset) -> dict[str, tuple[int, int]]:
+def _count_splits(examples: Iterable[Example]) -> dict[str, tuple[int, int]]:
     counts = dict.fromkeys(SPLITS, (0, 0))
-    for example in dataset.examples:
+    for example in examples:
         images, captions = counts.get(example.split or "none", (0, 0))
         counts[example.split or "none"] = images + 1, captions + len(example.captions)
     return counts
