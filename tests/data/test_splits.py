@@ -136,6 +136,18 @@ def test_a_wanted_split_without_image_is_refused() -> None:
         require_split(a_dataset({"a": "train", "b": "train", "c": "val"}), "test")
 
 
+@pytest.mark.parametrize(
+    ("splits", "wanted", "offered"), [("tv", "test", True), ("tt", "test", False), ("vv", "train", False)]
+)
+def test_another_split_is_offered_where_evaluating_can_take_it(
+    splits: str, wanted: str, offered: bool
+) -> None:
+    names = {"t": "train", "v": "val"}
+    with pytest.raises(SplitError) as caught:
+        require_split(a_dataset({str(at): names[key] for at, key in enumerate(splits)}), wanted)
+    assert str(caught.value).endswith("; or name another split with --split val") is offered
+
+
 def test_one_image_in_two_splits_is_refused() -> None:
     examples = tuple(Example("a", "/a", ("dog",), split) for split in ("train", "test", "val"))
     with pytest.raises(SplitError, match=r"1 image is in two splits: a \(test, train, val\)"):

@@ -137,10 +137,12 @@ def require_split(dataset: Dataset, split: str) -> tuple[Example, ...]:
     examples = dataset.of_split(split)
     if not examples:
         counts = Counter(example.split or "undecided" for example in dataset.examples)
+        # Only evaluating needs test images, and can do with others.
+        another = "; or name another split with --split val" if split == "test" and counts["val"] else ""
         found = ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items())) or "no images at all"
         raise SplitError(
             f"{dataset.source}: no image is in split {split!r} (found: {found}); name images {split!r} in "
-            "the split column, or remove the column to have them drawn"
+            f"the split column, or remove the column to have them drawn{another}"
         )
     return examples
 
