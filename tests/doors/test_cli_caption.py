@@ -102,7 +102,7 @@ def test_a_file_is_written_and_told(here: Path) -> None:
     result = run("a.jpg", "broken.jpg", "--model", "m", "--output", "out.jsonl")
     assert (result.exit_code, result.stdout) == (1, "")
     assert len((here / "out.jsonl").read_text().splitlines()) == 2
-    assert "1 images captioned: out.jsonl" in result.stderr
+    assert "1 image captioned: out.jsonl" in result.stderr
 
 
 def test_a_file_and_json_give_a_summary(here: Path) -> None:

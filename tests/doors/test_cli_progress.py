@@ -51,6 +51,11 @@ def test_a_quick_stage_has_a_line_at_its_start_and_one_at_its_end() -> None:
     ]
 
 
+def test_a_stage_of_one_item_is_told_in_the_singular() -> None:
+    assert told(1, 1, 1.0)[0] == "encoding images: 1 image ..."
+    assert told(1, 1, 1.0)[-1].startswith("encoding images: 1 image in 1.0 s")
+
+
 def test_a_slow_stage_tells_every_tenth_with_rate_time_left_and_values() -> None:
     lines = told(100, 100, 2.0, loss=2.13456)
     assert len(lines) == 1 + 9 + 1

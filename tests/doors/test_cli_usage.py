@@ -62,6 +62,13 @@ def test_help_of_a_command_has_an_example_and_the_common_options(command: str) -
     assert all(option in result.stdout for option in ("--debug", "--quiet", "--json"))
 
 
+@pytest.mark.parametrize("command", [[], ["caption"]])
+def test_help_has_a_short_name(command: list[str]) -> None:
+    result = run(*command, "-h")
+    assert result.exit_code == 0
+    assert result.stdout == run(*command, "--help").stdout
+
+
 PUBLIC_OPTIONS = {
     "demo": ["--out"],
     "check": ["--images", "--format", "--image-column", "--caption-column"],

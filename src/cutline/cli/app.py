@@ -50,6 +50,7 @@ app = typer.Typer(
     name="cutline",
     help="Teach a small CNN-LSTM to caption your own photos, on your own machine.",
     epilog="First time? Try: cutline demo",
+    context_settings={"help_option_names": ["--help", "-h"]},
     rich_markup_mode="rich",
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -10,6 +10,7 @@ import typer
 
 from cutline.cli.door import door
 from cutline.cli.failures import DONE, SOME_FAILED
+from cutline.cli.progress import spell_count
 from cutline.cli.screen import Screen, visible
 from cutline.errors import ConfigError, RunError
 from cutline.records import CaptionedImage
@@ -68,7 +69,7 @@ def caption(
     records = recipe.Counted(_told(found, screen))
     if file is not None:
         recipe.write_captions(records, file)
-        screen.progress.note(f"{records.done:,} images captioned: {file}")
+        screen.progress.note(f"{spell_count(records.done, 'images')} captioned: {file}")
         screen.document({"output": file, "captioned": records.done, "failed": records.failed})
     elif output == "-" or screen.flags.json:
         for record in records:

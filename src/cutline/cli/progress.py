@@ -59,6 +59,18 @@ def spell_seconds(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02} min"
 
 
+def spell_count(count: int, unit: str) -> str:
+    """Write a number of things; ``unit`` is their plural.
+
+    Example:
+        >>> spell_count(1, "images"), spell_count(1, "batches"), spell_count(2000, "images")
+        ('1 image', '1 batch', '2,000 images')
+    """
+    if count == 1:
+        unit = unit.removesuffix("es" if unit.endswith("ches") else "s")
+    return f"{count:,} {unit}"
+
+
 def spell_rate(count: float, seconds: float, unit: str) -> str:
     """Write how fast work goes, ``""`` when that is unknown.
 
@@ -125,7 +137,7 @@ class PlainProgress(NotesOnly):
     @contextmanager
     def stage(self, name: str, total: int | None, unit: str) -> Iterator[Stage]:
         """Open a stage."""
-        size = f" {total:,} {unit}" if total is not None else ""
+        size = f" {spell_count(total, unit)}" if total is not None else ""
         self._tell(f"{name}:{size} ...")
         stage = _PlainStage(self._tell, self._clock, name, total, unit)
         yield stage
@@ -155,7 +167,7 @@ class _PlainStage:
             self._tell(self._line(now - self._started))
 
     def _line(self, seconds: float) -> str:
-        parts = [f"{self._name}: {self._done:,} {self._unit}"]
+        parts = [f"{self._name}: {spell_count(self._done, self._unit)}"]
         if self._total:
             share = min(self._done / self._total, 1.0)
             parts = [f"{self._name}: {self._done:,} of {self._total:,} {self._unit} ({share:.0%})"]
@@ -169,7 +181,7 @@ class _PlainStage:
     def finish(self) -> None:
         seconds = self._clock() - self._started
         parts = [
-            f"{self._name}: {self._done:,} {self._unit} in {spell_seconds(seconds)}",
+            f"{self._name}: {spell_count(self._done, self._unit)} in {spell_seconds(seconds)}",
             spell_rate(self._done, seconds, self._unit),
             spell_values(self._values),
         ]
