@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from cutline.errors import BundleError, ConfigError, CutlineError, DataError, Ru
 from cutline.recipes.evaluate import evaluate
 from cutline.recipes.results import load_evaluation, save_evaluation
 from cutline.records import EvaluationResult, Run
+from cutline.runtime import load_bundle, save_bundle
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +103,44 @@ def test_images_the_run_has_never_seen_are_test_images(trained, tmp_path):
     result = evaluate(trained.folder, table, out=tmp_path / "out")
     new = {f"photos/new{number}.png" for number in range(3)}
     assert set(result.captions) == new | (images_of(trained, "test") & {f"photos/0{n}.png" for n in range(3)})
+
+
+@pytest.fixture
+def odd_model(trained: Run, tmp_path: Path) -> Path:
+    """The model as if it had been trained with --format, --image-column and --caption-column."""
+    folder = tmp_path / "odd"
+    bundle = load_bundle(Path(trained.folder) / "bundle")
+    names = {"format": "table", "image_column": "bild", "caption_column": "satz"}
+    details = dict(bundle.details)
+    details["data_options"] = {**details["data_options"], **names}
+    details["data"] = {**details["data"], "source": "captions.tab"}
+    save_bundle(replace(bundle, details=details), folder)
+    return folder
+
+
+def test_the_columns_and_the_format_of_the_run_are_remembered(odd_model, tmp_path):
+    table = write_table(tmp_path / "data", 3, "bild,satz,split", ",test", other=True)
+    assert evaluate(odd_model, table, out=tmp_path / "out").scores.images == 3
+    same = table.rename(table.with_name("captions.tab"))
+    assert evaluate(odd_model, same, out=tmp_path / "same").scores.images == 3
+
+
+def test_a_table_without_the_columns_of_the_run_is_read_by_its_own(odd_model, tmp_path):
+    table = write_table(tmp_path / "data", 3, "image,caption,split", ",test", other=True)
+    assert evaluate(odd_model, table, out=tmp_path / "out").scores.images == 3
+    lines = [
+        json.dumps({"image": f"photos/{n:02}.png", "caption": "a red dot", "split": "test"}) for n in range(3)
+    ]
+    other = table.with_name("captions.tab.jsonl")
+    other.write_text("\n".join(lines))
+    assert evaluate(odd_model, other, out=tmp_path / "lines").scores.images == 3
+
+
+def test_given_columns_win_over_those_of_the_run(odd_model, tmp_path):
+    table = write_table(tmp_path / "data", 3, "bild,other,split", ",test", other=True)
+    assert "no column 'satz' (--caption-column)" in refused(DataError, odd_model, table, out=tmp_path / "out")
+    options = {"data.caption_column": "other", "data.format": None}
+    assert evaluate(odd_model, table, out=tmp_path / "out", overrides=options).scores.images == 3
 
 
 def test_a_split_column_of_the_table_comes_first(trained, tmp_path):

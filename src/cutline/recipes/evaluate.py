@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from cutline.captioner import Captioner
 from cutline.config import DataOptions, DecodingOptions, TextOptions, TrainingOptions, validate
 from cutline.data.batches import caption_table, plan_batches, teacher_forcing_batches
 from cutline.data.feature_store import FeatureStore
+from cutline.data.readers import read_dataset
 from cutline.data.splits import load_splits, require_split
 from cutline.data.text_vectorization import vectorization_layer
 from cutline.errors import ConfigError, DataError, RunError, SplitError
@@ -26,6 +27,8 @@ from cutline.recipes.results import EVALUATION, save_evaluation
 from cutline.records import SPLITS, Dataset, EvaluationResult, Example
 from cutline.runtime import Bundle
 from cutline.training.trainer import Trainer
+
+_OF_ONE_TABLE: Final = ("format", "image_column", "caption_column")
 
 
 def evaluate(
@@ -51,7 +54,9 @@ def evaluate(
         split: ``"train"``, ``"val"``, ``"test"``, or ``"all"`` for every image.
         out: Folder for ``evaluation.json``, ``captions.json`` and ``report.html``; when None,
             ``evaluation-SPLIT`` in the run.
-        overrides: ``{"data.KEY": value}`` and ``{"decoding.KEY": value}``, over what the model has.
+        overrides: ``{"data.KEY": value}`` and ``{"decoding.KEY": value}``, over what the model has. The
+            columns it was trained with are read where the table has them, else detected; so is the format
+            of a table of the same name.
         progress: Told about every stage.
 
     Returns:
@@ -70,6 +75,8 @@ def evaluate(
     folder = _output_folder(Path(model), split, Path(out) if out is not None else None)
     captioner = Captioner.load(model)
     groups = _groups(captioner.bundle, overrides or {})
+    if not isinstance(data, Dataset):
+        data = _read(Path(data), images, groups.data, overrides or {}, captioner.bundle)
     dataset = load_dataset(data, images, groups.data, progress)
     dataset = _with_splits(dataset, Path(model), groups.data, split, progress)
     session = cast("KerasSession", captioner.session)
@@ -93,12 +100,7 @@ class _Groups:
 
 def _groups(bundle: Bundle, overrides: Mapping[str, Any]) -> _Groups:
     values: dict[str, dict[str, Any]] = {
-        # Where the training captions came from says nothing about this table.
-        "data": {
-            key: value
-            for key, value in bundle.details.get("data_options", {}).items()
-            if key not in ("format", "image_column", "caption_column")
-        },
+        "data": dict(bundle.details.get("data_options", {})),
         "text": dict(bundle.details.get("text_options", {})),
         "decoding": bundle.decoding.model_dump(),
     }
@@ -113,6 +115,32 @@ def _groups(bundle: Bundle, overrides: Mapping[str, Any]) -> _Groups:
         validate(TextOptions, values["text"]),
         validate(DecodingOptions, values["decoding"]),
     )
+
+
+def _read(
+    path: Path,
+    images: str | Path | None,
+    options: DataOptions,
+    overrides: Mapping[str, Any],
+    bundle: Bundle,
+) -> Dataset:
+    """Read a table by the names the model was trained with, or find them out when it has others."""
+    forgotten = {name: None for name in _OF_ONE_TABLE if overrides.get(f"data.{name}") is None}
+    detected = options.model_copy(update=forgotten)
+    if path.name != bundle.details.get("data", {}).get("source"):
+        # A reader may take a file of another format for its own and find nonsense in it.
+        options = options.model_copy(update={"format": detected.format})
+    try:
+        return read_dataset(path, images, options=options)
+    except SplitError:
+        raise
+    except DataError as error:
+        try:
+            return read_dataset(path, images, options=detected)
+        except SplitError:
+            raise
+        except DataError:
+            raise error from None
 
 
 def _output_folder(model: Path, split: str, out: Path | None) -> Path:
