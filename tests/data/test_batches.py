@@ -13,7 +13,6 @@ from cutline.data.feature_store import FeatureStore
 from cutline.data.text_vectorization import vectorization_layer
 from cutline.records import Example
 from cutline.text import Tokenizer, build_vocabulary
-from cutline.training.determinism import make_deterministic
 
 EXAMPLES = [
     Example(
@@ -155,9 +154,3 @@ def test_an_image_is_read_once_for_all_its_captions_in_a_batch(store, monkeypatc
     monkeypatch.setattr(FeatureStore, "read", counting)
     batches(store, batch_size=500)
     assert asked == [4]
-
-
-def test_tensorflow_has_nothing_to_complain_about_under_determinism(store, capfd):
-    make_deterministic(0)
-    assert batches(store)
-    assert "NodeDef" not in capfd.readouterr().err
