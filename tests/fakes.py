@@ -17,7 +17,16 @@ import pytest
 from PIL import Image
 
 from cutline.progress import Progress, Silent
-from cutline.records import CaptionedImage, EpochRecord, EvaluationResult, Hypothesis, Scores
+from cutline.records import (
+    MOST_COMMON,
+    Baseline,
+    CaptionedImage,
+    Diversity,
+    EpochRecord,
+    EvaluationResult,
+    Hypothesis,
+    Scores,
+)
 
 
 class ScriptedStepModel:
@@ -131,19 +140,19 @@ def made_up_evaluation(folder: Path, count: int = 3, split: str = "test", **chan
         if number < 10:
             Image.new("RGB", (40, 30), (20 * number, 90, 200)).save(path)
         paths[path.name] = str(path)
-    model = Scores(61.2, 43.4, 30.8, 21.1, 44.9, 142.3, count, 2 * count, "ptb")
-    baseline = Scores(31.2, 13.4, 6.8, 2.1, 24.9, 12.3, count, 2 * count, "ptb")
+    model = Scores(61.2, 43.4, 30.8, 21.1, 44.9, 150.1, 142.3, count, 2 * count, "ptb")
+    baseline = Scores(31.2, 13.4, 6.8, 2.1, 24.9, 14.2, 12.3, count, 2 * count, "ptb")
     result = EvaluationResult(
         split=split,
         scores=model,
-        baseline=baseline,
-        baseline_caption="a most common dog",
+        baselines=(Baseline(MOST_COMMON, baseline, 2.0, "a most common dog"),),
+        diversity=Diversity(0.1, 0.4, 120, 0.75, None, 9.5, None),
         loss=1.734,
         word_accuracy=0.612,
-        unique_captions=0.75,
         captions={name: f"hypothesis for {name}" for name in paths},
         references={name: (f"first of {name}", f"second of {name}") for name in paths},
         images=paths,
+        image_scores=dict.fromkeys(paths, 142.3),
         model="runs/first/bundle",
         data_fingerprint="0123456789abcdef",
         decoding="greedy, at most 40 tokens",

@@ -36,7 +36,7 @@ def test_all_cells_run(
 
 def printed_scores(notebook: nbformat.NotebookNode) -> dict[str, tuple[float, float]]:
     """Return score → (of the model, of the most common caption), as the cell of the scores printed them."""
-    cell = next(cell for cell in notebook.cells if "result.baseline, name" in cell.source)
+    cell = next(cell for cell in notebook.cells if "result.most_common.scores, name" in cell.source)
     lines = [line.split() for line in "".join(output.text for output in cell.outputs).splitlines()]
     return {line[0]: (float(line[1]), float(line[2])) for line in lines if len(line) == 3}
 

@@ -88,11 +88,11 @@ def test_a_caption_without_a_shared_word_scores_0():
 @pytest.mark.parametrize("blank", ["", "  ", "...", "\u2028"])
 def test_blank_captions_are_allowed_and_score_0(blank):
     hypotheses, references = made_up_captions(5)
-    assert numbers(dict.fromkeys(hypotheses, blank), references) == [0] * 6
+    assert numbers(dict.fromkeys(hypotheses, blank), references) == [0] * 7
 
 
 def test_a_blank_reference_is_no_match_for_a_blank_caption():
-    assert numbers({"a": "", "b": ""}, {"a": ["."], "b": ["a dog", "!"]}) == [0] * 6
+    assert numbers({"a": "", "b": ""}, {"a": ["."], "b": ["a dog", "!"]}) == [0] * 7
 
 
 def test_per_image_scores_follow_the_references():

@@ -47,9 +47,9 @@ def test_the_test_images_of_the_run_are_captioned_and_scored(trained, result):
     assert 0 < result.word_accuracy <= 1
     assert result.decoding == "greedy, at most 40 tokens"
     # A colour square cannot be told from the most common caption alone.
-    assert result.baseline_caption in {"a red square", "a green square", "a blue square", "red all over",
+    assert result.most_common.caption in {"a red square", "a green square", "a blue square", "red all over",
                                        "green all over", "blue all over"}  # fmt: skip
-    assert result.scores.cider_d > result.baseline.cider_d
+    assert result.scores.cider_d > result.most_common.scores.cider_d
 
 
 def test_markers_are_in_neither_captions_nor_references(result):
@@ -83,7 +83,7 @@ def test_the_val_images_score_as_they_did_in_training(world, trained):
     assert result.loss == pytest.approx(best.val_loss, abs=1e-5)
     assert result.word_accuracy == pytest.approx(best.val_accuracy, abs=1e-6)
     assert result.scores.cider_d == pytest.approx(best.cider_d)
-    assert result.unique_captions == pytest.approx(best.unique_captions)
+    assert result.diversity.unique_captions == pytest.approx(best.unique_captions)
 
 
 def test_the_split_of_the_run_counts_not_a_new_draw(world, trained, tmp_path):

@@ -136,9 +136,8 @@ def test_settings_and_problems_are_listed(page: Page) -> None:
 
 def test_markup_in_captions_paths_and_settings_is_shown_not_run(tmp_path: Path) -> None:
     attack = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
-    result = made_up_evaluation(
-        tmp_path, 1, captions={"0.jpg": attack}, references={"0.jpg": (attack,)}, baseline_caption=attack
-    )
+    result = made_up_evaluation(tmp_path, 1, captions={"0.jpg": attack}, references={"0.jpg": (attack,)})
+    result = replace(result, baselines=(replace(result.most_common, caption=attack),))
     html = render_report(
         title=attack,
         evaluations=[result],
@@ -259,5 +258,5 @@ def test_problems_of_training_and_evaluation_are_listed_once(tmp_path: Path) -> 
     ],
 )
 def test_the_verdict_follows_the_distance(model: float, baseline: float, expected: str) -> None:
-    scores = Scores(0, 0, 0, 0, 0, model, 10, 50, "ptb")
+    scores = Scores(0, 0, 0, 0, 0, model, model, 10, 50, "ptb")
     assert verdict(scores, replace(scores, cider_d=baseline)).startswith(expected)

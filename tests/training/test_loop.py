@@ -67,7 +67,7 @@ def run(
     def validate() -> Validation:
         score = scores[trainer.trained - 1]
         return Validation(
-            Scores(0, 0, 0, score / 4, 0, score, 2, 4, "ptb"), 0.5, [("a.png", f"score {score}")]
+            Scores(0, 0, 0, score / 4, 0, score, score, 2, 4, "ptb"), 0.5, [("a.png", f"score {score}")]
         )
 
     hooks = Hooks(

@@ -70,7 +70,7 @@ def _table(result: EvaluationResult) -> str:
 
     Names of scores come first, so that the two columns of figures stand below each other.
     """
-    model, baseline = result.scores, result.baseline
+    model, baseline = result.scores, result.most_common.scores
     rows = [
         ("BLEU-1", model.bleu_1, baseline.bleu_1),
         ("BLEU-2", model.bleu_2, baseline.bleu_2),
@@ -84,7 +84,8 @@ def _table(result: EvaluationResult) -> str:
         f"tokenizer {model.tokenizer}, {result.decoding}; scores ×100",
         f"{'':14}{'model':>8}{'most common caption':>22}",
         *(f"{name:14}{score:8.1f}{other:22.1f}" for name, score, other in rows),
-        f"distinct captions {result.unique_captions:.0%}; most common caption: {result.baseline_caption}",
+        f"distinct captions {result.diversity.unique_captions:.0%}; "
+        f"most common caption: {result.most_common.caption}",
         f"with the reference as input (teacher forcing): loss {result.loss:.3f} nats per token, "
         f"word accuracy {result.word_accuracy:.1%}",
     ]

@@ -4,8 +4,8 @@ Every score is ×100; per-image values come in the order of the references.
 """
 
 from cutline.metrics.bleu import Bleu, bleu
-from cutline.metrics.cider import CiderD, cider_d
-from cutline.metrics.diversity import most_common, unique_share
+from cutline.metrics.cider import Cider, CiderD, cider_d
+from cutline.metrics.diversity import measure_diversity, most_common, unique_share
 from cutline.metrics.document_frequencies import DocumentFrequencies
 from cutline.metrics.ptb import tokenise_ptb
 from cutline.metrics.references import ReferenceSet
@@ -14,6 +14,7 @@ from cutline.metrics.score import Scorer, score
 
 __all__ = [
     "Bleu",
+    "Cider",
     "CiderD",
     "DocumentFrequencies",
     "ReferenceSet",
@@ -21,6 +22,7 @@ __all__ = [
     "Scorer",
     "bleu",
     "cider_d",
+    "measure_diversity",
     "most_common",
     "rouge_l",
     "score",

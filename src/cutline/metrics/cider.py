@@ -38,6 +38,8 @@ class CiderD:
         [521.0, 0.0]
     """
 
+    _clipped = True
+
     def __init__(
         self,
         references: Mapping[str, Sequence[str]] | ReferenceSet,
@@ -77,6 +79,14 @@ class CiderD:
         """
         hypotheses = cooked(self.references, hypotheses)
         image_of = self.references.image_of
+        similarity = self._similarity(hypotheses)
+        sizes = np.bincount(image_of, minlength=len(self.references))
+        per_image = _SCALE * np.bincount(image_of, similarity, len(self.references)) / sizes
+        return float(per_image.mean()), per_image
+
+    def _similarity(self, hypotheses: CookedHypotheses) -> Floats:
+        """Return how near each reference is to the hypothesis of its image, 0..1, (R,)."""
+        image_of = self.references.image_of
         inverse = self._frequencies.inverse(hypotheses.captions, self.references.index)
         similarity = np.zeros(len(image_of))
         for order in range(ORDERS):
@@ -85,22 +95,34 @@ class CiderD:
             norms = _norms(counts, weights, len(self.references))[image_of] * self._norms[order]
             overlap = self._overlap(order, counts.keys(), weights)
             similarity += np.divide(overlap, norms, out=np.zeros_like(overlap), where=norms > 0)
+        if not self._clipped:
+            return similarity / ORDERS
         # COCO measures length in bigrams, so captions of no and of one token are equally long.
         lengths = np.maximum(hypotheses.captions.lengths - 1, 0)
         reference_lengths = np.maximum(self.references.captions.lengths - 1, 0)
         gap = lengths[image_of] - reference_lengths
-        similarity *= np.exp(-(gap.astype(np.float64) ** 2) / (2 * _SIGMA**2)) / ORDERS
-        sizes = np.bincount(image_of, minlength=len(self.references))
-        per_image = _SCALE * np.bincount(image_of, similarity, len(self.references)) / sizes
-        return float(per_image.mean()), per_image
+        return similarity * np.exp(-(gap.astype(np.float64) ** 2) / (2 * _SIGMA**2)) / ORDERS
 
     def _overlap(self, order: int, keys: Ints, weights: Floats) -> Floats:
-        """Return the clipped dot product of each reference with the hypothesis of its image, (R,)."""
+        """Return the dot product of each reference with the hypothesis of its image, (R,)."""
         counts = self.references.counts[order]
         own = self._weights[order]
         positions, found = find(keys, pack(self.references.image_of[counts.owner], counts.ngram))
-        clipped = np.minimum(weights[positions[found]], own[found]) * own[found]
-        return _sums(counts.owner[found], clipped, len(self.references.image_of))
+        theirs = weights[positions[found]]
+        products = (np.minimum(theirs, own[found]) if self._clipped else theirs) * own[found]
+        return _sums(counts.owner[found], products, len(self.references.image_of))
+
+
+class Cider(CiderD):
+    """CIDEr as in section 3 of the paper: plain cosines, neither clipped nor weighted by length; no stemming.
+
+    Example:
+        >>> references = {"a.png": ["a red dot"], "b.png": ["two blue squares"]}
+        >>> Cider(references).score({"a.png": "a red dot", "b.png": ""})[1].tolist()
+        [750.0, 0.0]
+    """
+
+    _clipped = False
 
 
 def cider_d(

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from itertools import pairwise
+
+from cutline.metrics.ptb import tokenise_ptb
+from cutline.metrics.references import Tokenise
+from cutline.records import Diversity
 
 
-def unique_share(captions: Collection[str]) -> float:
+def unique_share(captions: Collection[object]) -> float:
     """Return the number of distinct captions divided by the number of captions, 0..1; 0 for none.
 
     Example:
@@ -24,3 +29,39 @@ def most_common(captions: Iterable[str], n: int = 1) -> list[tuple[str, int]]:
         [('a dog', 2), ('a cat', 1)]
     """
     return sorted(Counter(captions).items(), key=lambda item: (-item[1], item[0]))[:n]
+
+
+def measure_diversity(
+    captions: Sequence[str], tokenise: Tokenise | None = None, training: Iterable[str] | None = None
+) -> Diversity:
+    """Measure how varied captions are.
+
+    Args:
+        captions: One per image.
+        tokenise: Cuts captions into words; COCO's tokenisation when None.
+        training: The captions the model was trained on, when they are known.
+
+    Example:
+        >>> found = measure_diversity(["a dog", "a dog", "a cat"], training=["A dog."])
+        >>> found.words, round(found.unique_captions, 2), round(found.novel_captions, 2)
+        (3, 0.67, 0.33)
+    """
+    cut = tokenise or tokenise_ptb
+    tokens = [tuple(cut(caption)) for caption in captions]
+    words = Counter(word for caption in tokens for word in caption)
+    pairs = Counter(pair for caption in tokens for pair in pairwise(caption))
+    known = None if training is None else {tuple(cut(caption)) for caption in training}
+    return Diversity(
+        distinct_1=_share(len(words), words.total()),
+        distinct_2=_share(len(pairs), pairs.total()),
+        words=len(words),
+        unique_captions=unique_share(tokens),
+        novel_captions=None if known is None else _share(sum(c not in known for c in tokens), len(tokens)),
+        mean_length=_share(words.total(), len(tokens)),
+        function_word_endings=None,
+        most_repeated=tuple(pair for pair in most_common(captions, 5) if pair[1] > 1),
+    )
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from cutline.metrics.bleu import Bleu
-from cutline.metrics.cider import CiderD
+from cutline.metrics.cider import Cider, CiderD
 from cutline.metrics.ptb import tokenise_ptb
 from cutline.metrics.references import ReferenceSet, Tokenise
 from cutline.metrics.rouge import RougeL
@@ -44,7 +44,8 @@ class Scorer:
         self._tokenizer_name = "custom" if foreign and tokenizer_name == "ptb" else tokenizer_name
         self._bleu = Bleu(self.references)
         self._rouge = RougeL(self.references)
-        self._cider = CiderD(self.references)
+        self._cider = Cider(self.references)
+        self._cider_d = CiderD(self.references)
 
     def score(self, hypotheses: Mapping[str, str]) -> Scores:
         """Score one hypothesis per image; blank ones are allowed and score 0.
@@ -60,11 +61,16 @@ class Scorer:
             bleu_3=bleu[2],
             bleu_4=bleu[3],
             rouge_l=self._rouge.score(cooked)[0],
-            cider_d=self._cider.score(cooked)[0],
+            cider=self._cider.score(cooked)[0],
+            cider_d=self._cider_d.score(cooked)[0],
             images=len(self.references),
             references=len(self.references.image_of),
             tokenizer=self._tokenizer_name,
         )
+
+    def cider_d_per_image(self, hypotheses: Mapping[str, str]) -> dict[str, float]:
+        """Return image_id → CIDEr-D of its hypothesis, ×100, in the order of the references."""
+        return dict(zip(self.references.image_ids, self._cider_d.score(hypotheses)[1].tolist(), strict=True))
 
 
 def score(

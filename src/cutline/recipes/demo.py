@@ -95,12 +95,13 @@ def _demo_in(folder: Path, images: int, options: dict[str, Any], progress: Progr
     captions = _caption_some(run.folder, table.parent, [key for key in result.captions if key in held_out])
     report = write_report(run.folder, progress=progress)
     seconds = time.perf_counter() - started
+    common = result.most_common.scores
     lines = [
         f"Drew and checked {looked_over.images:,} scenes, {looked_over.captions:,} captions: {table.parent}",
         f"Trained show_tell on efficientnet_lite0 features for {len(run.history)} epochs: {run.folder}",
         f"Test split ({result.scores.images} scenes): CIDEr-D {result.scores.cider_d:.1f}, BLEU-4 "
-        f"{result.scores.bleu_4:.1f}; the most common caption gets {result.baseline.cider_d:.1f} and "
-        f"{result.baseline.bleu_4:.1f}",
+        f"{result.scores.bleu_4:.1f}; the most common caption gets {common.cider_d:.1f} and "
+        f"{common.bleu_4:.1f}",
         f"Combinations never seen in training ({scores.images} scenes): CIDEr-D {scores.cider_d:.1f}, BLEU-4 "
         f"{scores.bleu_4:.1f}; the most common caption gets {baseline.cider_d:.1f} and {baseline.bleu_4:.1f}",
         "Captions of scenes with such combinations:",
@@ -142,7 +143,7 @@ def _held_out(table: Path) -> set[str]:
 def _scores_on(result: EvaluationResult, images: set[str]) -> tuple[Scores, Scores]:
     references = {key: texts for key, texts in result.references.items() if key in images}
     model = score({key: result.captions[key] for key in references}, references)
-    return model, score(dict.fromkeys(references, result.baseline_caption), references)
+    return model, score(dict.fromkeys(references, result.most_common.caption), references)
 
 
 def _caption_some(model: str, folder: Path, images: list[str]) -> list[tuple[str, str]]:

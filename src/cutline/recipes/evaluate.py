@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
@@ -15,8 +15,15 @@ from cutline.data.readers import read_dataset
 from cutline.data.splits import load_splits, require_split
 from cutline.data.text_vectorization import vectorization_layer
 from cutline.errors import ConfigError, DataError, RunError, SplitError
-from cutline.evaluation import caption_examples, make_scorer, most_common_caption, references_of, texts_of
-from cutline.metrics import unique_share
+from cutline.evaluation import (
+    caption_examples,
+    make_scorer,
+    most_common_caption,
+    references_of,
+    scoring_tokens,
+    texts_of,
+)
+from cutline.metrics import Scorer, measure_diversity
 from cutline.models.sessions import KerasSession
 from cutline.progress import Progress, Silent
 from cutline.recipes import run_folder as layout
@@ -24,7 +31,7 @@ from cutline.recipes.extract import extract_features, feature_reader
 from cutline.recipes.prepare import load_dataset, split_dataset
 from cutline.recipes.report import evaluation_folder, write_evaluation_report
 from cutline.recipes.results import EVALUATION, save_evaluation
-from cutline.records import SPLITS, Dataset, EvaluationResult, Example
+from cutline.records import MOST_COMMON, SPLITS, Baseline, Dataset, EvaluationResult, Example
 from cutline.runtime import Bundle
 from cutline.training.trainer import Trainer
 
@@ -198,6 +205,7 @@ def _evaluate(
         captioner.session, feature_reader(store), examples, vocabulary, groups.decoding, progress
     )
     texts = texts_of(hypotheses)
+    scoring = scoring_tokens(vocabulary.tokenizer, (text for e in examples for text in e.captions))
     scorer = make_scorer(examples, vocabulary.tokenizer)
     baseline = captioner.bundle.details.get("most_common_caption") or most_common_caption(
         train or examples, vocabulary.tokenizer
@@ -206,19 +214,25 @@ def _evaluate(
     return EvaluationResult(
         split=split,
         scores=scorer.score(texts),
-        baseline=scorer.score(dict.fromkeys(texts, baseline)),
-        baseline_caption=baseline,
+        baselines=(_most_common(scorer, texts, baseline),),
+        diversity=measure_diversity(list(texts.values()), scoring.tokenise),
         loss=loss,
         word_accuracy=accuracy,
-        unique_captions=unique_share(list(texts.values())),
         captions=texts,
         references=references_of(examples),
         images={example.image_id: example.image for example in examples},
         model=captioner.bundle.folder,
         data_fingerprint=dataset.fingerprint(),
+        image_scores=scorer.cider_d_per_image(texts),
         decoding=_describe(groups.decoding),
         problems=dataset.problems,
     )
+
+
+def _most_common(scorer: Scorer, image_ids: Iterable[str], caption: str) -> Baseline:
+    references = scorer.references
+    scores = scorer.score(dict.fromkeys(image_ids, caption))
+    return Baseline(MOST_COMMON, scores, len(references.image_of) / len(references), caption)
 
 
 def _teacher_forced(

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
+
+from pydantic import TypeAdapter
 
 from cutline.errors import DataError
 from cutline.files import write_json
-from cutline.records import EvaluationResult, Problem, Scores
+from cutline.records import EvaluationResult
 
 EVALUATION: Final = "evaluation.json"
 CAPTIONS: Final = "captions.json"
+_EVALUATION: Final = TypeAdapter(EvaluationResult)
 
 
 def save_evaluation(folder: Path, result: EvaluationResult, numeric_ids: bool = False) -> None:
@@ -46,11 +48,8 @@ def load_evaluation(path: Path) -> EvaluationResult:
     """
     path = path / EVALUATION if path.is_dir() else path
     try:
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        values["scores"] = Scores(**values["scores"])
-        values["baseline"] = Scores(**values["baseline"])
-        values["references"] = {key: tuple(texts) for key, texts in values["references"].items()}
-        values["problems"] = tuple(Problem(**problem) for problem in values["problems"])
-        return EvaluationResult(**values)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: not a saved evaluation ({error}); run cutline evaluate again") from None
+        return _EVALUATION.validate_json(path.read_bytes())
+    except (OSError, ValueError) as error:
+        # pydantic's message has a line per fault; the first names the place
+        reason = "; ".join(str(error).splitlines()[:2])
+        raise DataError(f"{path}: not a saved evaluation ({reason}); run cutline evaluate again") from None

@@ -111,10 +111,10 @@ def verdict(scores: Scores, baseline: Scores) -> str:
     """Say in words how far above the most common caption a model is, by CIDEr-D.
 
     Example:
-        >>> poor = Scores(0, 0, 0, 0, 0, 8.0, 10, 50, "ptb")
-        >>> verdict(Scores(0, 0, 0, 0, 0, 40.0, 10, 50, "ptb"), poor)
+        >>> poor = Scores(0, 0, 0, 0, 0, 9.0, 8.0, 10, 50, "ptb")
+        >>> verdict(Scores(0, 0, 0, 0, 0, 41.0, 40.0, 10, 50, "ptb"), poor)
         '5.0 times as good by that score'
-        >>> verdict(Scores(0, 0, 0, 0, 0, 8.1, 10, 50, "ptb"), poor)
+        >>> verdict(Scores(0, 0, 0, 0, 0, 9.0, 8.1, 10, 50, "ptb"), poor)
         'hardly better than the most common caption: it has not learnt to look at the images'
     """
     if scores.cider_d <= baseline.cider_d:

@@ -1,0 +1,48 @@
+"""The frozen records that flow down the corridor from reader to report.
+
+reader → Dataset of Example → split → vocabulary; image → Captioner → Hypothesis;
+hypotheses + references → Scores → EvaluationResult → report.
+"""
+
+from cutline.records.captions import CaptionedImage, Hypothesis
+from cutline.records.data import SPLITS, Dataset, Example, Problem, problem_lines
+from cutline.records.evaluation import (
+    MOST_COMMON,
+    Baseline,
+    Calibration,
+    CoveragePoint,
+    EvaluationResult,
+    LearningCurve,
+    LearningPoint,
+    LookingTest,
+    ReliabilityBin,
+    Slice,
+)
+from cutline.records.runs import EpochRecord, Run
+from cutline.records.scores import Comparison, Diversity, Interval, Scores
+
+__all__ = [
+    "MOST_COMMON",
+    "SPLITS",
+    "Baseline",
+    "Calibration",
+    "CaptionedImage",
+    "Comparison",
+    "CoveragePoint",
+    "Dataset",
+    "Diversity",
+    "EpochRecord",
+    "EvaluationResult",
+    "Example",
+    "Hypothesis",
+    "Interval",
+    "LearningCurve",
+    "LearningPoint",
+    "LookingTest",
+    "Problem",
+    "ReliabilityBin",
+    "Run",
+    "Scores",
+    "Slice",
+    "problem_lines",
+]

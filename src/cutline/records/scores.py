@@ -1,0 +1,113 @@
+"""How good captions are, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A 95 % interval, on the scale of the score it belongs to."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Caption scores over a set of images, all ×100, markers stripped from both sides.
+
+    Attributes:
+        bleu_1: BLEU-1, corpus level, closest reference length. Likewise ``bleu_2`` to ``bleu_4``.
+        rouge_l: ROUGE-L, mean over images.
+        cider: CIDEr without clipping and length penalty, mean over images.
+        cider_d: CIDEr-D, mean over images (what COCO's evaluation code prints as CIDEr).
+        images: Number of images scored.
+        references: Number of references over all images.
+        tokenizer: Name of the tokenisation applied to both sides.
+        meteor: METEOR, or None when it was not computed.
+        spice: SPICE, or None when it was not computed.
+        intervals: Name of a score above → its bootstrap interval over images; empty when not computed.
+        signature: One line that says how the scores were computed, ``""`` when unknown.
+
+    Example:
+        >>> scores = Scores(60, 42, 28, 18, 44, 52, 46, images=10, references=50, tokenizer="ptb")
+        >>> scores.as_dict()["cider_d"]
+        46
+    """
+
+    bleu_1: float
+    bleu_2: float
+    bleu_3: float
+    bleu_4: float
+    rouge_l: float
+    cider: float
+    cider_d: float
+    images: int
+    references: int
+    tokenizer: str
+    meteor: float | None = None
+    spice: float | None = None
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
+    signature: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the scores as a plain dictionary in a fixed order."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The paired test between two sets of hypotheses for the same images, in one score.
+
+    Attributes:
+        metric: Name of the score, a field of :class:`Scores`.
+        first: Score of the first set, ×100.
+        second: Score of the second set, ×100.
+        difference: ``second - first``.
+        half_width: Half the width of the difference's 95 % bootstrap interval over images.
+        p_value: Two-sided: how often a difference as large comes about when the two sets are exchanged at
+            random, image by image.
+    """
+
+    metric: str
+    first: float
+    second: float
+    difference: float
+    half_width: float
+    p_value: float
+
+
+@dataclass(frozen=True)
+class Diversity:
+    """How varied a set of captions is.
+
+    Attributes:
+        distinct_1: Different words ÷ words, 0..1.
+        distinct_2: Different pairs of neighbouring words ÷ pairs, 0..1.
+        words: Number of different words.
+        unique_captions: Different captions ÷ captions, 0..1.
+        novel_captions: Share (0..1) of the captions that are not among the training captions; None when these
+            are not known.
+        mean_length: Words per caption.
+        function_word_endings: Share (0..1) of the captions that stop at a function word, such as "on a";
+            None for languages whose function words are not known.
+        most_repeated: The captions given most often with their counts, those given once left out.
+        self_cider: Self-CIDEr over the n-best list of each image, 0..1, mean over images; None without
+            lists. 1 is a list of captions that share nothing.
+        mbleu_4: BLEU-4 of each hypothesis of a list against the others of its image, ×100; None without
+            lists. Low is varied.
+    """
+
+    distinct_1: float
+    distinct_2: float
+    words: int
+    unique_captions: float
+    novel_captions: float | None
+    mean_length: float
+    function_word_endings: float | None
+    most_repeated: tuple[tuple[str, int], ...] = ()
+    self_cider: float | None = None
+    mbleu_4: float | None = None
