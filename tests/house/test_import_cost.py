@@ -17,6 +17,7 @@ LIGHT_ROOMS = (
     "config",
     "decoding",
     "errors",
+    "evaluation",
     "files",
     "metrics",
     "progress",

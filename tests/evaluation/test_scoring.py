@@ -1,27 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
 import pytest
-from tests.fakes import ScriptedStepModel
 
-from cutline.config import DecodingOptions
-from cutline.evaluation import (
-    caption_examples,
-    make_scorer,
-    most_common_caption,
-    references_of,
-    scoring_tokens,
-    texts_of,
-)
-from cutline.progress import Silent
+from cutline.evaluation import make_scorer, references_of, scoring_tokens
 from cutline.records import Example
-from cutline.text import Tokenizer, Vocabulary
-from cutline.text.vocabulary import SPECIALS
+from cutline.text import Tokenizer
 
 WORD, CHARACTER = Tokenizer(level="word"), Tokenizer(level="character")
-WORDS = Vocabulary((*SPECIALS, *(f"w{number}" for number in range(9))), WORD)
 
 
 def example(key: str, *captions: str) -> Example:
@@ -66,45 +51,3 @@ def test_references_keep_every_caption():
         "a.png": ("one", "two"),
         "b.png": ("three",),
     }
-
-
-def test_the_most_common_caption_is_compared_token_by_token():
-    examples = [
-        example("a", "A dog!", "two dots"),
-        example("b", "a dog"),
-        example("c", "a  cat", "two dots."),
-    ]
-    assert most_common_caption(examples, WORD) == "a dog"
-    assert most_common_caption([example("a", "b", "a")], WORD) == "a"
-    assert (
-        most_common_caption([example("a", "两只狗", "一只猫"), example("b", "两只狗。")], CHARACTER)
-        == "两只狗"
-    )
-
-
-def test_examples_are_captioned_from_their_features_in_order():
-    asked: list[list[str]] = []
-
-    def features(digests: Sequence[str]) -> np.ndarray:
-        asked.append(list(digests))
-        return np.array([[int(digest[0])] for digest in digests], np.float16)
-
-    def name_the_image(image: int, written: tuple[int, ...]) -> list[float]:
-        chances = np.full(len(WORDS), 1e-6)
-        chances[3 if written else 4 + image] = 1
-        return list(chances / chances.sum())
-
-    examples = [example(str(number), "any") for number in (7, 1, 4, 0, 8)]
-    hypotheses = caption_examples(
-        ScriptedStepModel(name_the_image, start_id=2),
-        features,
-        examples,
-        WORDS,
-        DecodingOptions(batch_size=2),
-        Silent(),
-    )
-    assert texts_of(hypotheses) == {
-        "7.png": "w7", "1.png": "w1", "4.png": "w4", "0.png": "w0", "8.png": "w8",
-    }  # fmt: skip
-    assert list(hypotheses) == [item.image_id for item in examples]
-    assert [len(batch) for batch in asked] == [2, 2, 1]

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from tests.fakes import ScriptedStepModel
+
+from cutline.config import DecodingOptions
+from cutline.evaluation import caption_examples, texts_of
+from cutline.progress import Silent
+from cutline.records import Example
+from cutline.text import Tokenizer, Vocabulary
+from cutline.text.vocabulary import SPECIALS
+
+WORDS = Vocabulary((*SPECIALS, *(f"w{number}" for number in range(9))), Tokenizer(level="word"))
+
+
+def example(key: str, *captions: str) -> Example:
+    return Example(f"{key}.png", f"/x/{key}.png", captions, "val", key * 4)
+
+
+def test_examples_are_captioned_from_their_features_in_order():
+    asked: list[list[str]] = []
+
+    def features(digests: Sequence[str]) -> np.ndarray:
+        asked.append(list(digests))
+        return np.array([[int(digest[0])] for digest in digests], np.float16)
+
+    def name_the_image(image: int, written: tuple[int, ...]) -> list[float]:
+        chances = np.full(len(WORDS), 1e-6)
+        chances[3 if written else 4 + image] = 1
+        return list(chances / chances.sum())
+
+    examples = [example(str(number), "any") for number in (7, 1, 4, 0, 8)]
+    hypotheses = caption_examples(
+        ScriptedStepModel(name_the_image, start_id=2),
+        features,
+        examples,
+        WORDS,
+        DecodingOptions(batch_size=2),
+        Silent(),
+    )
+    assert texts_of(hypotheses) == {
+        "7.png": "w7", "1.png": "w1", "4.png": "w4", "0.png": "w0", "8.png": "w8",
+    }  # fmt: skip
+    assert list(hypotheses) == [item.image_id for item in examples]
+    assert [len(batch) for batch in asked] == [2, 2, 1]
