@@ -111,6 +111,24 @@ def _swap_in(temporary: Path, path: Path, set_aside: Path) -> None:
     shutil.rmtree(set_aside, ignore_errors=True)
 
 
+def remove_partial(folder: Path) -> None:
+    """Remove what writers that were killed left directly in a folder; no writer may be at work in it.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> _ = (folder / ".weights.npz.0a1b2c3d.partial").write_bytes(b"half")
+        >>> remove_partial(folder)
+        >>> list(folder.iterdir())
+        []
+    """
+    for path in folder.glob(".*.partial"):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
 def recover_folder(path: Path) -> None:
     """Put back the folder that an interrupted :func:`replacing_folder` had set aside.
 

@@ -354,6 +354,15 @@ def test_two_processes_cannot_work_in_one_run(world, trained, tmp_path):
     assert not (tmp_path / "new").exists()
 
 
+def test_what_a_killed_run_left_half_written_is_removed_by_the_next_one(tmp_path):
+    folder = tmp_path / "run"
+    (folder / ".bundle.0a1b2c3d.partial").mkdir(parents=True)
+    (folder / ".checkpoint.npz.0a1b2c3d.partial").write_bytes(b"half")
+    (folder / "history.csv").write_text("kept")
+    with claimed(folder):
+        assert sorted(path.name for path in folder.iterdir() if path.name != ".lock") == ["history.csv"]
+
+
 def test_resuming_notices_another_encoder_behind_the_same_name(world, tmp_path):
     import keras
 

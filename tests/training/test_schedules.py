@@ -63,3 +63,11 @@ def test_constant_means_constant():
 def test_its_description_is_plain_json():
     config = Schedule(TrainingOptions(), 7).get_config()
     assert json.loads(json.dumps(config))["total_steps"] == 7
+
+
+@given(options, st.integers(1, 2000))
+def test_a_schedule_comes_back_from_its_configuration(options, total_steps):
+    schedule = Schedule(options, total_steps)
+    plain = json.loads(json.dumps(schedule.get_config()))
+    again = Schedule.from_config(plain)
+    assert (again.options, again.total_steps) == (options, total_steps)

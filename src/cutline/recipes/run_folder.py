@@ -20,7 +20,7 @@ from cutline.config import RunConfig, differences, read_toml, to_toml, validate
 from cutline.data.splits import save_splits
 from cutline.data.store_folder import locked
 from cutline.errors import ConfigError, FeatureStoreError, RunError
-from cutline.files import replacing, write_json, write_text
+from cutline.files import remove_partial, replacing, write_json, write_text
 from cutline.records import Dataset, Problem
 from cutline.text import Vocabulary
 
@@ -57,6 +57,7 @@ def claimed(folder: Path) -> Iterator[None]:
             stack.enter_context(locked(folder))
         except FeatureStoreError:
             raise RunError(f"{folder}: another cutline train is working in this run") from None
+        remove_partial(folder)
         try:
             yield
         finally:

@@ -6,6 +6,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -143,10 +144,13 @@ class _Corridor:
         tokenizer, length = self.vocabulary.tokenizer, self.options.text.max_length
         return caption_table(self.dataset.of_split(split), self.store, tokenizer, length)
 
+    @cached_property
+    def layer(self) -> Any:
+        return vectorization_layer(self.vocabulary, self.options.text.max_length)
+
     def batches(self, table: CaptionTable, seed: int | None, epoch: int = 0) -> Batches:
-        layer = vectorization_layer(self.vocabulary, self.options.text.max_length)
         plan = plan_batches(table.lengths, self.options.training.batch_size, seed, epoch)
-        return teacher_forcing_batches(table, self.store, layer, plan)
+        return teacher_forcing_batches(table, self.store, self.layer, plan)
 
 
 def _tell_data(dataset: Dataset, vocabulary: Vocabulary, progress: Progress) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 from keras import ops
@@ -79,3 +81,8 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     def get_config(self) -> dict[str, object]:
         """Return plain values, as Keras asks of a schedule."""
         return {"options": self.options.model_dump(), "total_steps": self.total_steps}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Schedule:
+        """Build a schedule from what :meth:`get_config` gave."""
+        return cls(TrainingOptions.model_validate(config["options"]), config["total_steps"])
