@@ -7,10 +7,13 @@ from cutline.metrics.bleu import Bleu, bleu
 from cutline.metrics.cider import Cider, CiderD, cider_d
 from cutline.metrics.diversity import measure_diversity, most_common, unique_share
 from cutline.metrics.document_frequencies import DocumentFrequencies
+from cutline.metrics.markers import strip_markers
 from cutline.metrics.ptb import tokenise_ptb
 from cutline.metrics.references import ReferenceSet
 from cutline.metrics.rouge import RougeL, rouge_l
 from cutline.metrics.score import Scorer, score
+from cutline.metrics.signature import signature
+from cutline.metrics.significance import bootstrap_interval, compare, interval_of_mean
 
 __all__ = [
     "Bleu",
@@ -21,11 +24,16 @@ __all__ = [
     "RougeL",
     "Scorer",
     "bleu",
+    "bootstrap_interval",
     "cider_d",
+    "compare",
+    "interval_of_mean",
     "measure_diversity",
     "most_common",
     "rouge_l",
     "score",
+    "signature",
+    "strip_markers",
     "tokenise_ptb",
     "unique_share",
 ]

@@ -49,16 +49,22 @@ class Bleu:
             Corpus BLEU-1..4, float64 (4,), and per-image BLEU-1..4, float64 (4, N) in the order of the
             references; all ×100. The corpus value is not the mean of the per-image ones.
         """
+        statistics = self.statistics(hypotheses)
+        return bleu_of(statistics.sum(1)), bleu_of(statistics)
+
+    def statistics(self, hypotheses: Mapping[str, str] | CookedHypotheses) -> Ints:
+        """Count what BLEU is made of, image by image.
+
+        Returns:
+            int64 (10, N): for 1- to 4-grams those found in the references, then for 1- to 4-grams those
+            there are, then the length of the hypothesis and of the closest reference. Sums over any images
+            give those images' BLEU, with :func:`bleu_of`.
+        """
         hypotheses = cooked(self.references, hypotheses)
         lengths = hypotheses.captions.lengths.astype(np.int64)
-        orders = np.arange(ORDERS)[:, None]
-        possible = np.maximum(lengths - orders, 0)
-        matched = np.stack([self._matched(hypotheses, order) for order in range(ORDERS)])
-        closest = self._closest_lengths(lengths)
-        corpus = _combine(
-            matched.sum(1, keepdims=True), possible.sum(1, keepdims=True), lengths.sum(), closest.sum()
-        )
-        return corpus[:, 0], _combine(matched, possible, lengths, closest)
+        possible = np.maximum(lengths - np.arange(ORDERS)[:, None], 0)
+        matched = [self._matched(hypotheses, order) for order in range(ORDERS)]
+        return np.vstack([*matched, possible, lengths, self._closest_lengths(lengths)])
 
     def _matched(self, hypotheses: CookedHypotheses, order: int) -> Ints:
         """Count, per image, the n-grams found in its references, each at most as often as in one of them."""
@@ -101,9 +107,15 @@ def _ceilings(references: ReferenceSet, counts: NgramCounts) -> tuple[Ints, Ints
     return distinct, np.maximum.reduceat(counts.count[order], starts).astype(np.int64)
 
 
-def _combine(matched: Ints, possible: Ints, lengths: Ints, closest: Ints) -> Floats:
-    """Geometric mean of the precisions times the brevity penalty, (4, N), ×100."""
+def bleu_of(statistics: Ints | Floats) -> Floats:
+    """Return BLEU-1..4, (4, ...), ×100, from the statistics (10, ...) that :meth:`Bleu.statistics` counts.
+
+    It is the geometric mean of the precisions times the brevity penalty.
+    """
+    matched, possible = statistics[:ORDERS], statistics[ORDERS : 2 * ORDERS]
+    lengths, closest = statistics[2 * ORDERS], statistics[2 * ORDERS + 1]
     precisions = np.cumprod((matched + _TINY) / (possible + _SMALL), axis=0)
-    means = precisions ** (1.0 / np.arange(1, ORDERS + 1))[:, None]
+    exponents = 1.0 / np.arange(1, ORDERS + 1).reshape(-1, *[1] * lengths.ndim)
     ratio = (lengths + _TINY) / (closest + _SMALL)
-    return 100.0 * means * np.exp(np.minimum(1.0 - 1.0 / ratio, 0.0))
+    bleu: Floats = 100.0 * precisions**exponents * np.exp(np.minimum(1.0 - 1.0 / ratio, 0.0))
+    return bleu
