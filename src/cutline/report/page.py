@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Final
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from cutline.records import EpochRecord, EvaluationResult, Problem, Scores
 from cutline.report.curves import best_epoch, panel_pngs
+from cutline.report.templating import render_page
 from cutline.report.thumbnails import Thumbnail, data_uri, make_thumbnail
 
 MOST_IMAGES: Final = 60
@@ -72,39 +66,21 @@ def render_report(
         >>> page.startswith("<!doctype html>"), "<script" in page
         (True, False)
     """
-    style = files("cutline.report").joinpath("templates/report.css").read_text(encoding="utf-8")
     listed = tuple(dict.fromkeys([*problems, *(p for result in evaluations for p in result.problems)]))
     share = max(1, MOST_IMAGES // max(1, len(evaluations)))
-    return (
-        _environment()
-        .get_template("report.html.j2")
-        .render(
-            title=title,
-            style=Markup(style),
-            style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
-            history=history,
-            best=next((record for record in history if record.epoch == best_epoch(history)), None),
-            curves=_curves(history),
-            evaluations=[(result, _cards(result, share)) for result in evaluations],
-            score_names=SCORE_NAMES,
-            summary=dict(summary or {}),
-            problems=listed[:_MOST_PROBLEMS],
-            problem_count=len(listed),
-        )
+    return render_page(
+        "report.html.j2",
+        title=title,
+        verdict=verdict,
+        history=history,
+        best=next((record for record in history if record.epoch == best_epoch(history)), None),
+        curves=_curves(history),
+        evaluations=[(result, _cards(result, share)) for result in evaluations],
+        score_names=SCORE_NAMES,
+        summary=dict(summary or {}),
+        problems=listed[:_MOST_PROBLEMS],
+        problem_count=len(listed),
     )
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("cutline.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"score": _score, "percent": _percent, "loss": _loss, "count": _count}
-    environment.globals["verdict"] = verdict
-    return environment
 
 
 def verdict(scores: Scores, baseline: Scores) -> str:
@@ -145,19 +121,3 @@ def _cards(result: EvaluationResult, most: int) -> list[_Card]:
         for image_id in image_ids
         if image_id in chosen
     ]
-
-
-def _score(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.1f}"
-
-
-def _percent(value: float) -> str:
-    return "–" if math.isnan(value) else f"{100 * value:.1f} %"
-
-
-def _loss(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.3f}"
-
-
-def _count(number: int, singular: str, plural: str = "") -> str:
-    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
