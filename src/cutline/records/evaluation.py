@@ -69,6 +69,7 @@ class Slice:
         cider_d: Mean CIDEr-D over them, ×100, with the document frequencies of the whole evaluation.
         bleu_4: BLEU-4 over them, ×100.
         interval: Of ``cider_d``; None for a single image.
+        image_ids: Which images; the report filters its photos by them. Empty when not kept.
     """
 
     kind: str
@@ -77,6 +78,7 @@ class Slice:
     cider_d: float
     bleu_4: float
     interval: Interval | None = None
+    image_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
