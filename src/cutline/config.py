@@ -29,6 +29,7 @@ class DataOptions(_Frozen):
     format: str | None = Field(None, description="reader to use; detected when absent")
     image_column: str | None = Field(None, description="column holding the image file")
     caption_column: str | None = Field(None, description="column holding the caption")
+    group_column: str | None = Field(None, description="column by which scores are given apart")
     train_fraction: float = Field(0.8, gt=0, lt=1, description="share of images to train on")
     val_fraction: float = Field(0.1, gt=0, lt=1, description="share of images to choose by; the rest is test")
     split_seed: int = Field(0, ge=0, description="seed of the random split")

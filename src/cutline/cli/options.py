@@ -34,9 +34,19 @@ CaptionColumn = Annotated[
     str | None, typer.Option(metavar="NAME", rich_help_panel=_READING, help="Column with the caption.")
 ]
 
+GroupColumn = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", rich_help_panel=_READING, help="Column that puts images into groups, scored apart."
+    ),
+]
+
 
 def reading_overrides(
-    format: str | None, image_column: str | None, caption_column: str | None
+    format: str | None,
+    image_column: str | None,
+    caption_column: str | None,
+    group_column: str | None = None,
 ) -> dict[str, str | None]:
     """Name the options of the data room that were given on the command line.
 
@@ -48,4 +58,5 @@ def reading_overrides(
         "data.format": format,
         "data.image_column": image_column,
         "data.caption_column": caption_column,
+        "data.group_column": group_column,
     }

@@ -19,7 +19,7 @@ def identify(dataset: Dataset, progress: Progress | None = None) -> Dataset:
     Files that are missing, empty, folders or unreadable are left out, each with a Problem. Of several
     names for the same content the alphabetically first one stays, so that the result does not depend on
     the order of rows; captions are united in order, each kept once, and the decided split wins over an
-    undecided one.
+    undecided one. So does a group over none.
 
     Args:
         dataset: As read; digests it may have are computed anew.
@@ -109,4 +109,5 @@ def _merge(group: list[Example]) -> Example:
         return group[0]
     kept = min(group, key=lambda example: example.image_id)
     captions = tuple(dict.fromkeys(caption for example in group for caption in example.captions))
-    return replace(kept, captions=captions, split=next(iter(_splits_of(group)), None))
+    belongs = kept.group or next((example.group for example in group if example.group), "")
+    return replace(kept, captions=captions, split=next(iter(_splits_of(group)), None), group=belongs)

@@ -60,6 +60,7 @@ class Dataset:
         source: The path that was read.
         format: Name of the reader that read it, e.g. ``"table"`` or ``"coco"``.
         problems: Rows and images that were left out or mended, each with the reason.
+        group_column: Name of the column that the groups of the examples are from, or ``""``.
 
     Example:
         >>> data = Dataset((Example("a.png", "/a.png", ("red dot",), "train"),), "table.csv", "table")
@@ -71,6 +72,7 @@ class Dataset:
     source: str
     format: str
     problems: tuple[Problem, ...] = ()
+    group_column: str = ""
 
     def __len__(self) -> int:
         """Count images."""

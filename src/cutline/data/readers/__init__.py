@@ -44,6 +44,7 @@ def read_dataset(
     format: str | None = None,
     image_column: str | None = None,
     caption_column: str | None = None,
+    group_column: str | None = None,
 ) -> Dataset:
     """Read images and captions from a file or folder in any known format.
 
@@ -55,10 +56,11 @@ def read_dataset(
         source: An annotation file, or a folder that holds one.
         images: Folder of the images; by default that of the annotations and the usual folders in it
             (``images``, ``Images``, ``photos``, …).
-        options: Options of the data room; the three below win over it.
+        options: Options of the data room; those below win over it.
         format: Name of the format; detected when None.
         image_column: Column with the image's file name; known by its usual names when None.
         caption_column: Likewise for the caption.
+        group_column: Likewise for the group of the image, by which scores are given apart.
 
     Raises:
         DataError: The source or the images folder is missing, damaged, or holds nothing usable.
@@ -68,7 +70,11 @@ def read_dataset(
     """
     options = options or DataOptions()
     folder = Path(images) if images is not None else None
-    columns = (image_column or options.image_column, caption_column or options.caption_column)
+    columns = (
+        image_column or options.image_column,
+        caption_column or options.caption_column,
+        group_column or options.group_column,
+    )
     given = _existing(Source(Path(source), folder, *columns))
     name, path = format or options.format, given.path
     if name is None:
@@ -76,7 +82,7 @@ def read_dataset(
     reader = READERS.get(name)
     given = replace(given, path=file_for(name, path))
     locator = Locator(given.folder, given.images)
-    return Gatherer(str(source), locator.find).gather(reader(given), name)
+    return Gatherer(str(source), locator.find, given.group_column).gather(reader(given), name)
 
 
 def _existing(source: Source) -> Source:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+from cutline.data.readers.groups import group_of
 from cutline.data.readers.rows import READERS, Row, Rows, Source
 from cutline.data.readers.text_file import read_json
 from cutline.errors import DataError
@@ -40,7 +42,7 @@ def read_coco(source: Source) -> Rows:
     ids = _ids_are_shared(images.values())
     for path, value in values.items():
         match = _SPLIT_IN_NAME.match(path.name) if len(files) > 1 else None
-        yield from _rows(path, value, images[path], match[1] if match else None, ids)
+        yield from _rows(replace(source, path=path), value, images[path], match[1] if match else None, ids)
 
 
 def _load(path: Path) -> Any:
@@ -76,10 +78,11 @@ def _ids_are_shared(files: Iterable[_Images]) -> bool:
     )
 
 
-def _rows(path: Path, value: Any, images: _Images, split: str | None, ids: bool) -> Rows:
+def _rows(source: Source, value: Any, images: _Images, split: str | None, ids: bool) -> Rows:
     described = set()
+    file = source.path.name
     for number, annotation in enumerate(value["annotations"], 1):
-        place = f"{path.name} annotation"
+        place = f"{file} annotation"
         image = images.get(_key(annotation, "image_id")) if isinstance(annotation, dict) else None
         if image is None or not isinstance(annotation.get("caption"), str):
             yield Problem("broken row", f"{place} {number}", _what_is_wrong(annotation, image))
@@ -87,11 +90,13 @@ def _rows(path: Path, value: Any, images: _Images, split: str | None, ids: bool)
         key = _key(image)
         described.add(key)
         name, caption = str(image["file_name"]), annotation["caption"]
-        yield Row(name, caption, place, number, image.get("split") or split, key if ids else None)
+        row = Row(name, caption, place, number, image.get("split") or split, key if ids else None)
+        group, column = group_of(image, source)
+        yield replace(row, group=group, group_column=column)
     for key, image in images.items():
         if key not in described:
             message = f"{image['file_name']} has no caption; left out"
-            yield Problem("image without caption", f"{path.name} image {key}", message)
+            yield Problem("image without caption", f"{file} image {key}", message)
 
 
 def is_coco(value: Any) -> bool:

@@ -16,6 +16,7 @@ from cutline.data.readers.cells import (
     plain_name,
     wrong_type,
 )
+from cutline.data.readers.groups import group_position, group_text, named_position
 from cutline.data.readers.rows import Row, Rows, Source
 from cutline.data.splits import SPLIT_NAMES
 from cutline.errors import DataError
@@ -55,12 +56,14 @@ class Columns:
     split: int | None = None
     image_id: int | None = None
     split_name: str = field(default="", repr=False)
+    group: int | None = field(default=None, repr=False)
+    group_name: str = field(default="", repr=False)
 
 
 def find_columns(
     names: Sequence[str], source: Source, samples: Sequence[Sequence[Any]] = ()
 ) -> Columns | None:
-    """Find image, caption, split and image_id among column names; None when one of the first two is missing.
+    """Find image, caption, split, image_id and group among column names; None without the first two.
 
     Upper and lower case, spaces and hyphens make no difference. Columns such as ``caption_1`` …
     ``caption_5`` all hold captions. ``image_id`` also serves as image when nothing else does. Of several
@@ -74,22 +77,39 @@ def find_columns(
     """
     plain = [plain_name(name) for name in names]
     image_id = first_position(plain, ID_COLUMNS)
-    image = _chosen(names, source.image_column) if source.image_column else _image_column(plain, samples)
+    image = (
+        named_position(names, source.image_column) if source.image_column else _image_column(plain, samples)
+    )
     captions = _caption_columns(names, plain, source)
     if image is None or not captions:
         return None
     split = first_position(plain, SPLIT_COLUMNS)
-    return Columns(image, captions, split, image_id, "" if split is None else names[split].strip())
+    taken = {position for position in (image, *captions, split, image_id) if position is not None}
+    group = group_position(names, source, taken)
+    return Columns(
+        image,
+        captions,
+        split,
+        image_id,
+        split_name="" if split is None else names[split].strip(),
+        group=group,
+        group_name="" if group is None else names[group].strip(),
+    )
 
 
 def require_columns(names: Sequence[str], source: Source, samples: Sequence[Sequence[Any]] = ()) -> Columns:
     """As :func:`find_columns`, but a missing column is a DataError that lists what there is."""
     columns = find_columns(names, source, samples)
-    if columns is not None:
+    if columns is not None and (columns.group is not None or not source.group_column):
         return columns
     there = ", ".join(repr(name[:40]) for name in names[:20]) + (", …" if len(names) > 20 else "")
-    for option, wanted in (("image", source.image_column), ("caption", source.caption_column)):
-        if wanted and _chosen(names, wanted) is None:
+    options = (
+        ("image", source.image_column),
+        ("caption", source.caption_column),
+        ("group", source.group_column),
+    )
+    for option, wanted in options:
+        if wanted and named_position(names, wanted) is None:
             raise DataError(
                 f"{source.path}: no column {wanted!r} (--{option}-column); its columns are {there}"
             )
@@ -138,6 +158,7 @@ def rows_of(cells: Sequence[Any], columns: Columns, place: str, number: int, pre
         return
     split = None if columns.split is None else _text(cells[columns.split])
     image_id = "" if columns.image_id is None else _text(cells[columns.image_id]).strip()
+    group = "" if columns.group is None else group_text(cells[columns.group])
     captions: list[str] = []
     found = None
     for column in columns.captions:
@@ -148,7 +169,17 @@ def rows_of(cells: Sequence[Any], columns: Columns, place: str, number: int, pre
         captions += caption_texts(cells[column])
     for caption in captions or ([] if found else [""]):
         key = f"{prefix}{image_id}" if image_id else None
-        yield Row(f"{prefix}{image}", caption, place, number, split, key, columns.split_name)
+        yield Row(
+            f"{prefix}{image}",
+            caption,
+            place,
+            number,
+            split,
+            key,
+            split_column=columns.split_name,
+            group=group,
+            group_column=columns.group_name,
+        )
 
 
 def rows_of_mappings(items: Iterable[tuple[int, Any]], place: str, source: Source) -> Rows:
@@ -177,13 +208,6 @@ def rows_of_mappings(items: Iterable[tuple[int, Any]], place: str, source: Sourc
             yield from rows_of(list(item.values()), columns, place, number, source.prefix)
 
 
-def _chosen(names: Sequence[str], wanted: str) -> int | None:
-    stripped = [name.strip() for name in names]
-    if wanted in stripped:
-        return stripped.index(wanted)
-    return first_position([plain_name(name) for name in names], (plain_name(wanted),))
-
-
 def _image_column(plain: Sequence[str], samples: Sequence[Sequence[Any]]) -> int | None:
     fitting = [plain.index(name) for name in (*IMAGE_NAMES, *ID_COLUMNS) if name in plain]
 
@@ -195,7 +219,7 @@ def _image_column(plain: Sequence[str], samples: Sequence[Sequence[Any]]) -> int
 
 def _caption_columns(names: Sequence[str], plain: Sequence[str], source: Source) -> tuple[int, ...]:
     if source.caption_column:
-        chosen = _chosen(names, source.caption_column)
+        chosen = named_position(names, source.caption_column)
     else:
         chosen = first_position(plain, CAPTION_NAMES)
         if chosen is None:

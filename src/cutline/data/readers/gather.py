@@ -25,6 +25,9 @@ class _Image:
     split: str | None = None
     split_where: str = ""
     conflict: str = ""
+    group: str = ""
+    group_where: str = ""
+    other_group: str = ""
 
 
 def clean_caption(caption: str) -> str:
@@ -51,10 +54,18 @@ def says_something(caption: str) -> bool:
 class Gatherer:
     """Collects rows into one Example per image and keeps a Problem for everything it leaves out."""
 
-    def __init__(self, source: str, find: Callable[[str], str]) -> None:
-        """Name the source for messages and give the function from image name to absolute path."""
+    def __init__(self, source: str, find: Callable[[str], str], group_column: str | None = None) -> None:
+        """Name the source for messages and give the function from image name to absolute path.
+
+        Args:
+            source: As the person wrote it.
+            find: Image name → absolute path.
+            group_column: The column that was asked for by name, if one was.
+        """
         self._source = source
         self._find = find
+        self._wanted_group = group_column
+        self._group_column = ""
         self._images: dict[str, _Image] = {}
         self._problems: list[Problem] = []
         self._undecided: list[tuple[_Image, Row]] = []
@@ -70,7 +81,7 @@ class Gatherer:
         Raises:
             SplitError: An image is in two splits.
             DataError: A split name is unknown, an image_id stands for two images, it cannot be told which
-                file an image is, or nothing is usable.
+                file an image is, there is no group column where one was asked for, or nothing is usable.
         """
         for row in rows:
             self._rows += 1
@@ -79,11 +90,12 @@ class Gatherer:
             else:
                 self._add(row)
         self._settle_undecided()
+        self._settle_groups()
         self._refuse_overlap()
         examples = tuple(self._examples())
         if not examples:
             raise self._nothing_usable()
-        return Dataset(examples, self._source, name, tuple(self._problems))
+        return Dataset(examples, self._source, name, tuple(self._problems), self._group_column)
 
     def _add(self, row: Row) -> None:
         try:
@@ -105,6 +117,7 @@ class Gatherer:
             self._undecided.append((image, row))
         else:
             self._note_split(image, row)
+        self._note_group(image, row)
         caption = clean_caption(row.caption)
         if not caption:
             self._leave_out("empty caption", row.where, f"{row.image} has no text here; row left out")
@@ -145,6 +158,35 @@ class Gatherer:
         elif not image.conflict:
             image.conflict = f"{image.name} ({image.split} in {image.split_where}, {split} in {row.where})"
 
+    def _note_group(self, image: _Image, row: Row) -> None:
+        self._group_column = self._group_column or row.group_column
+        if not row.group or row.group == image.group:
+            return
+        if not image.group:
+            image.group, image.group_where = row.group, row.where
+        elif not image.other_group:
+            image.other_group = f"{image.group!r} in {image.group_where} and {row.group!r} in {row.where}"
+
+    def _settle_groups(self) -> None:
+        """Report images in two groups; a column that nobody asked for is then no group of images."""
+        if self._wanted_group and self._rows and not self._group_column:
+            raise DataError(
+                f"{self._source}: nothing in it is called {self._wanted_group!r} (--group-column); name a "
+                "column or key that it has, or leave the option out"
+            )
+        torn = [image for image in self._images.values() if image.other_group]
+        for image in torn if self._wanted_group else torn[:1]:
+            found = f"column {self._group_column!r} says {image.other_group}"
+            if self._wanted_group:
+                self._leave_out("two groups", image.name, f"{found}; the first counts")
+            else:
+                advice = "as it is not about images; should it be, name it with --group-column"
+                self._leave_out("column left out", image.name, f"{found}; column ignored, {advice}")
+        if torn and not self._wanted_group:
+            self._group_column = ""
+            for image in self._images.values():
+                image.group = ""
+
     def _refuse_overlap(self) -> None:
         offenders = [image.conflict for image in self._images.values() if image.conflict]
         if offenders:
@@ -154,7 +196,8 @@ class Gatherer:
         examples = []
         for key, image in self._images.items():
             if image.captions:
-                examples.append(Example(key, self._located(image), tuple(image.captions), image.split))
+                path, captions = self._located(image), tuple(image.captions)
+                examples.append(Example(key, path, captions, image.split, group=image.group))
             else:
                 self._leave_out(
                     "image without caption", image.where, f"{key} has no usable caption; left out"

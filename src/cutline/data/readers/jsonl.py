@@ -23,14 +23,15 @@ def read_jsonl(source: Source) -> Rows:
     """
     place = f"{source.prefix}{source.path.name} line"
     count = 0
-    for row in rows_of_mappings(_objects(source), place, source):
+    for row in rows_of_mappings(json_objects(source), place, source):
         count += 1
         yield row
     if not count:
         raise DataError(f"{source.path}: the file is empty; give one JSON object per line")
 
 
-def _objects(source: Source) -> Iterator[tuple[int, Any]]:
+def json_objects(source: Source) -> Iterator[tuple[int, Any]]:
+    """Yield the line number and the value of every line that is not blank; DataError for invalid JSON."""
     with open_text(source.path) as stream:
         for number, line in enumerate(stream, 1):
             if not line.strip():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cutline.data.readers.groups import group_of
 from cutline.data.readers.rows import READERS, Row, Rows, Source
 from cutline.data.readers.text_file import read_json
 from cutline.errors import DataError
@@ -38,8 +39,9 @@ def read_karpathy(source: Source) -> Rows:
         name = f"{folder}/{image['filename']}" if folder else str(image["filename"])
         split = str(image.get("split") or "")
         image_id = None if image.get("cocoid") is None else str(image["cocoid"])
+        group, column = group_of(image, source)
         for caption in [_raw(sentence) for sentence in image["sentences"]] or [""]:
-            yield Row(name, caption, place, number, split, image_id)
+            yield Row(name, caption, place, number, split, image_id, group=group, group_column=column)
 
 
 def is_karpathy(value: Any) -> bool:

@@ -39,7 +39,7 @@ def read_parquet(source: Source) -> Rows:
             wanted = [
                 found.image,
                 *found.captions,
-                *(i for i in (found.split, found.image_id) if i is not None),
+                *(i for i in (found.split, found.image_id, found.group) if i is not None),
             ]
             for batch in file.iter_batches(_BATCH, columns=[names[i] for i in dict.fromkeys(wanted)]):
                 columns = _among(batch.schema.names, names, found)
@@ -72,6 +72,7 @@ def _among(there: list[str], names: list[str], found: Columns) -> Columns:
         captions=tuple(there.index(names[i]) for i in found.captions),
         split=None if found.split is None else there.index(names[found.split]),
         image_id=None if found.image_id is None else there.index(names[found.image_id]),
+        group=None if found.group is None else there.index(names[found.group]),
     )
 
 

@@ -20,6 +20,7 @@ class Source:
         images: Folder of the images when it is not beside the annotations.
         image_column: Column or key with the image's file name; found by its usual names when None.
         caption_column: Likewise for the caption.
+        group_column: Likewise for the group of the image, which few sources have.
         prefix: Put before each image name, e.g. ``"train/"``, when a folder holds several tables.
     """
 
@@ -27,6 +28,7 @@ class Source:
     images: Path | None = None
     image_column: str | None = None
     caption_column: str | None = None
+    group_column: str | None = None
     prefix: str = ""
 
     @property
@@ -49,6 +51,8 @@ class Row:
         image_id: Key of the image when the source gives one, or None.
         split_column: Name of the column that ``split`` is from, if it is from one. Columns that are called
             otherwise than ``split`` count only when all of their values name splits.
+        group: What the source says the image belongs to, or ``""``.
+        group_column: Name of the column or key that ``group`` is from, if there is one.
     """
 
     image: str
@@ -58,6 +62,8 @@ class Row:
     split: str | None = None
     image_id: str | None = None
     split_column: str = ""
+    group: str = ""
+    group_column: str = ""
 
     @property
     def where(self) -> str:

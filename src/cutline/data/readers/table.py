@@ -85,10 +85,11 @@ def _layout(source: Source) -> _Layout:
     for delimiter, (names, *samples) in ((key, value) for key, value in firsts.items() if value):
         columns = find_columns(names, source, samples)
         if columns is not None:
+            columns = require_columns(names, source, samples)  # a group column that is not there
             return _with_quoting(_Layout(delimiter, columns, len(names)), source.path)
     for delimiter, (cells, *_) in ((key, value) for key, value in firsts.items() if value):
         found = headerless_columns(cells)
-        if found is not None and not (source.image_column or source.caption_column):
+        if found is not None and not (source.image_column or source.caption_column or source.group_column):
             return _with_quoting(_Layout(delimiter, *found, header=False), source.path)
     widest = max(firsts, key=lambda delimiter: len(next(iter(firsts[delimiter]), ())))
     # Read again without leniency: a quote that stays open in the header must be said first.
