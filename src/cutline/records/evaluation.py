@@ -171,12 +171,14 @@ class LearningCurve:
         gain: CIDEr-D that ``more_captions`` more captions are expected to add, ×100.
         more_captions: How many.
         forecast: The same in a sentence, with how sure it is.
+        interval: Of ``gain``; None when not computed.
     """
 
     points: tuple[LearningPoint, ...]
     gain: float
     more_captions: int
     forecast: str
+    interval: Interval | None = None
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from cutline.config import TrainingOptions
 from cutline.progress import Progress
 from cutline.records import EpochRecord, Scores
 from cutline.training.checkpoints import Checkpoint
@@ -54,7 +55,7 @@ def run_epochs(trainer: Trainer, hooks: Hooks, checkpoint: Checkpoint, progress:
     """
     options = trainer.options
     while (epoch := len(checkpoint.history) + 1) <= options.epochs:
-        if checkpoint.history and epoch - 1 - checkpoint.best_epoch >= options.patience:
+        if _out_of_patience(checkpoint.history, checkpoint.best_epoch, options):
             progress.note(
                 f"stopped early: val captions have not got better since epoch {checkpoint.best_epoch} "
                 f"(patience {options.patience})"
@@ -73,6 +74,18 @@ def run_epochs(trainer: Trainer, hooks: Hooks, checkpoint: Checkpoint, progress:
         for image_id, caption in validation.samples:
             progress.note(f"    {image_id}: {caption}")
     return checkpoint
+
+
+def is_finished(history: Sequence[EpochRecord], options: TrainingOptions) -> bool:
+    """Tell whether a run with this history has nothing left to train."""
+    if not history:
+        return False
+    best = max(history, key=_rank)  # the first of equals, as in training
+    return len(history) >= options.epochs or _out_of_patience(history, best.epoch, options)
+
+
+def _out_of_patience(history: Sequence[EpochRecord], best_epoch: int, options: TrainingOptions) -> bool:
+    return bool(history) and len(history) - best_epoch >= options.patience
 
 
 def _rank(record: EpochRecord) -> tuple[float, float]:
