@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from cutline.recipes.check import check
     from cutline.recipes.evaluate import evaluate
     from cutline.recipes.report import write_report
+    from cutline.recipes.score import ScoreOptions, score_files
     from cutline.recipes.train import train
-    from cutline.records import Dataset, EvaluationResult, Example, Hypothesis, Run, Scores
+    from cutline.records import Dataset, EvaluationResult, Example, Hypothesis, Run, ScoreReport, Scores
 
 __version__ = "0.1.0"
 
@@ -30,12 +31,15 @@ _ROOM_OF = {
     "Example": "cutline.records",
     "Hypothesis": "cutline.records",
     "Run": "cutline.records",
+    "ScoreOptions": "cutline.recipes.score",
+    "ScoreReport": "cutline.records",
     "Scores": "cutline.records",
     "check": "cutline.recipes.check",
     "evaluate": "cutline.recipes.evaluate",
     "read_dataset": "cutline.data.readers",
     "write_report": "cutline.recipes.report",
     "score": "cutline.metrics",
+    "score_files": "cutline.recipes.score",
     "train": "cutline.recipes.train",
 }
 
@@ -47,11 +51,14 @@ __all__ = [
     "Example",
     "Hypothesis",
     "Run",
+    "ScoreOptions",
+    "ScoreReport",
     "Scores",
     "check",
     "evaluate",
     "read_dataset",
     "score",
+    "score_files",
     "train",
     "write_report",
 ]

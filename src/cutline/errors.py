@@ -4,7 +4,8 @@
     ├── ConfigError              an option has a wrong name, type, range, or contradicts another
     │   └── UnknownNameError     a name that is in no registry; the nearest known one is suggested
     ├── DataError                a table, a caption or the layout of a data set
-    │   └── SplitError           splits that overlap, or a split without images
+    │   ├── SplitError           splits that overlap, or a split without images
+    │   └── ImageMismatchError   hypotheses and references that are not of the same images
     ├── ImageError               one image that cannot be read; never stops the others
     ├── FeatureStoreError        features on disk that are damaged, locked or cannot be written
     ├── WeightsError             encoder weights that are missing, refused or of the wrong shape
@@ -49,6 +50,21 @@ class SplitError(DataError):
         """Keep all offenders beside the message."""
         super().__init__(message)
         self.offenders = tuple(offenders)
+
+
+class ImageMismatchError(DataError):
+    """Hypotheses and references that are not of the same images.
+
+    Attributes:
+        missing: Every image with references and no hypothesis; the message shows the first of them.
+        extra: Every image with a hypothesis and no references.
+    """
+
+    def __init__(self, message: str, missing: Sequence[str] = (), extra: Sequence[str] = ()) -> None:
+        """Keep all images beside the message."""
+        super().__init__(message)
+        self.missing = tuple(missing)
+        self.extra = tuple(extra)
 
 
 class ImageError(CutlineError):

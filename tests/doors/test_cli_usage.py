@@ -16,7 +16,7 @@ from cutline import __version__
 from cutline.cli.app import app
 from cutline.errors import DataError
 
-COMMANDS = ("demo", "check", "train", "evaluate", "caption", "report")
+COMMANDS = ("demo", "check", "train", "evaluate", "caption", "report", "score")
 PLAIN = {"NO_COLOR": "1", "COLUMNS": "200", "TERM": "dumb"}
 
 
@@ -79,6 +79,10 @@ PUBLIC_OPTIONS = {
     "evaluate": ["--images", "--split", "--out", "--format", "--image-column", "--caption-column"],
     "caption": ["--model", "--beam-size", "--n-best", "--output", "--overwrite"],
     "report": [],
+    "score": [
+        *("--output", "--against", "--allow-missing", "--split", "--image-column", "--caption-column"),
+        *("--tokenizer", "--document-frequencies", "--java"),
+    ],
 }
 
 

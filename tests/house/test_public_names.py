@@ -5,8 +5,9 @@ from __future__ import annotations
 import cutline
 
 PUBLIC = [
-    *("Captioner", "CutlineError", "Dataset", "EvaluationResult", "Example", "Hypothesis", "Run", "Scores"),
-    *("check", "evaluate", "read_dataset", "score", "train", "write_report"),
+    *("Captioner", "CutlineError", "Dataset", "EvaluationResult", "Example", "Hypothesis", "Run"),
+    *("ScoreOptions", "ScoreReport", "Scores"),
+    *("check", "evaluate", "read_dataset", "score", "score_files", "train", "write_report"),
 ]
 
 

@@ -17,6 +17,7 @@ from cutline.cli.door import Debug, Json, Quiet
 from cutline.cli.evaluate import evaluate
 from cutline.cli.failures import INTERRUPTED, tell_error
 from cutline.cli.report import report
+from cutline.cli.score import score
 from cutline.cli.screen import Flags
 from cutline.cli.train import train
 
@@ -91,5 +92,6 @@ for _function, _example in (
     (evaluate, "cutline evaluate runs/first captions.csv --images photos/ --split val"),
     (caption, "cutline caption new.jpg holiday/ --model runs/first --output holiday.csv"),
     (report, "cutline report runs/first"),
+    (score, "cutline score captions.json references.csv --split test --against other.json"),
 ):
     app.command(epilog=f"Example: {_example}")(_function)

@@ -19,6 +19,7 @@ from cutline.records.evaluation import (
     Slice,
 )
 from cutline.records.runs import EpochRecord, Run
+from cutline.records.score_report import ScoredCaptions, ScoreReport
 from cutline.records.scores import Comparison, Diversity, Interval, Scores
 
 __all__ = [
@@ -42,6 +43,8 @@ __all__ = [
     "Problem",
     "ReliabilityBin",
     "Run",
+    "ScoreReport",
+    "ScoredCaptions",
     "Scores",
     "Slice",
     "problem_lines",

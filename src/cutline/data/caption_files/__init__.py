@@ -1,0 +1,22 @@
+"""Captions in files, to be scored: hypotheses of any program, and the references they are compared with.
+
+No image files are looked for, and references are kept as people wrote them: a duplicate counts as often as it
+stands there, as in COCO's evaluation code, while readers of training data keep it once.
+"""
+
+from cutline.data.caption_files.contents import CaptionFile
+from cutline.data.caption_files.endings import ends_alike
+from cutline.data.caption_files.hypotheses import read_hypotheses
+from cutline.data.caption_files.matching import Matching, match_images, some
+from cutline.data.caption_files.references import read_references, select_split
+
+__all__ = [
+    "CaptionFile",
+    "Matching",
+    "ends_alike",
+    "match_images",
+    "read_hypotheses",
+    "read_references",
+    "select_split",
+    "some",
+]
