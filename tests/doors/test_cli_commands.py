@@ -12,7 +12,7 @@ from tests.fakes import StubRecipe, made_up_evaluation, made_up_history
 from typer.testing import CliRunner, Result
 
 from cutline.cli.app import app
-from cutline.records import Problem, Run
+from cutline.records import Interval, LearningCurve, LearningPoint, Problem, Run
 
 LOST = Problem("missing image", "gone.jpg", "no such file; left out")
 IN_TWO_SPLITS = (("dog", "train"), ("cat", "test"))
@@ -36,7 +36,7 @@ def test_train_hands_every_option_on(monkeypatch: pytest.MonkeyPatch) -> None:
         "--images photos --run runs/first --preset merge --encoder resnet50 --encoder-weights w.h5 --epochs 7"
     )
     more = "--config my.toml --set training.seed=1 --set decoder.dropout=0.1 --resume --format coco"
-    columns = "--image-column file --caption-column words"
+    columns = "--image-column file --caption-column words --group-column place"
     result = run("train", "captions.csv", *options.split(), *more.split(), *columns.split())
     assert result.exit_code == 0, result.stderr
     ((arguments, keywords),) = recipe.calls
@@ -52,6 +52,7 @@ def test_train_hands_every_option_on(monkeypatch: pytest.MonkeyPatch) -> None:
             "data.format": "coco",
             "data.image_column": "file",
             "data.caption_column": "words",
+            "data.group_column": "place",
         },
         "resume": True,
     }
@@ -165,7 +166,38 @@ def test_evaluate_hands_its_options_on(evaluate: StubRecipe) -> None:
     ((arguments, keywords),) = evaluate.calls
     assert arguments == ("runs/first", "captions.csv")
     assert keywords.pop("overrides")["data.format"] is None
+    assert not keywords.pop("learning_curve")
     assert keywords == {"images": Path("photos"), "split": "val", "out": Path("here")}
+    run("evaluate", "runs/first", "captions.csv", "--learning-curve", "--group-column", "people")
+    keywords = evaluate.calls[-1][1]
+    assert keywords["learning_curve"]
+    assert keywords["overrides"]["data.group_column"] == "people"
+
+
+def test_evaluate_prints_the_learning_curve_it_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    points = (
+        LearningPoint(0.25, 150, 700, 20.0, Interval(18.5, 21.5)),
+        LearningPoint(1.0, 600, 2800, 31.0),
+    )
+    curve = LearningCurve(points, 1.4, 500, "500 more captions buy about +1.4 CIDEr-D (between …)")
+    StubRecipe.put(monkeypatch, "evaluate", "evaluate", made_up_evaluation(tmp_path, learning_curve=curve))
+    lines = run("evaluate", "runs/first", "captions.csv", "--learning-curve").stdout.splitlines()
+    at = lines.index("learning curve: CIDEr-D after training on")
+    assert lines[at + 1].split() == [
+        "25%,",
+        "150",
+        "images,",
+        "700",
+        "captions",
+        "20.0",
+        "(18.5",
+        "to",
+        "21.5)",
+    ]
+    assert lines[at + 2].split() == ["100%,", "600", "images,", "2,800", "captions", "31.0"]
+    assert lines[at + 3] == curve.forecast
 
 
 def test_evaluate_sets_scores_beside_the_most_common_caption(evaluate: StubRecipe) -> None:

@@ -74,9 +74,12 @@ PUBLIC_OPTIONS = {
     "check": ["--images", "--format", "--image-column", "--caption-column"],
     "train": [
         *("--images", "--run", "--preset", "--encoder", "--encoder-weights", "--epochs", "--config", "--set"),
-        *("--resume", "--format", "--image-column", "--caption-column"),
+        *("--resume", "--format", "--image-column", "--caption-column", "--group-column"),
     ],
-    "evaluate": ["--images", "--split", "--out", "--format", "--image-column", "--caption-column"],
+    "evaluate": [
+        *("--images", "--split", "--out", "--format", "--image-column", "--caption-column"),
+        *("--group-column", "--learning-curve"),
+    ],
     "caption": ["--model", "--beam-size", "--n-best", "--output", "--overwrite"],
     "report": [],
     "score": [

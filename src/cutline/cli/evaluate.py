@@ -10,14 +10,31 @@ import typer
 
 from cutline.cli.door import door
 from cutline.cli.failures import DONE, SOME_FAILED
-from cutline.cli.options import CaptionColumn, Data, Format, ImageColumn, Images, Model, reading_overrides
+from cutline.cli.options import (
+    CaptionColumn,
+    Data,
+    Format,
+    GroupColumn,
+    ImageColumn,
+    Images,
+    Model,
+    reading_overrides,
+)
 from cutline.cli.screen import Screen, failed_items
-from cutline.records import EvaluationResult
+from cutline.records import EvaluationResult, LearningCurve
 
 Split = Annotated[str, typer.Option(metavar="NAME", help="Split to evaluate on: train, val, test or all.")]
 Out = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="Folder for the results; evaluation-SPLIT in the run by default."),
+]
+AlsoParts = Annotated[
+    bool,
+    typer.Option(
+        "--learning-curve",
+        metavar="",
+        help="Train on 25 % and 50 % of the training images, too, and say what more captions would buy.",
+    ),
 ]
 _IN_FILES_ONLY = ("captions", "references", "images")
 
@@ -33,6 +50,8 @@ def evaluate(
     format: Format = None,
     image_column: ImageColumn = None,
     caption_column: CaptionColumn = None,
+    group_column: GroupColumn = None,
+    learning_curve: AlsoParts = False,
 ) -> int:
     """Caption one split of a data set and score the captions.
 
@@ -48,12 +67,15 @@ def evaluate(
         images=images,
         split=split,
         out=out,
-        overrides=reading_overrides(format, image_column, caption_column),
+        overrides=reading_overrides(format, image_column, caption_column, group_column),
+        learning_curve=learning_curve,
         progress=screen.progress,
     )
     failed = failed_items(result.problems)
     screen.list_problems(failed, str(folder / "evaluation.json"))
     screen.lines(_table(result))
+    if result.learning_curve is not None:
+        screen.lines(_learning(result.learning_curve))
     screen.lines(f"report: {folder / 'report.html'}")
     # The captions of thousands of images are in the files; a terminal or a script gets the figures.
     figures = {
@@ -90,3 +112,13 @@ def _table(result: EvaluationResult) -> str:
         f"word accuracy {result.word_accuracy:.1%}",
     ]
     return "\n".join(lines)
+
+
+def _learning(curve: LearningCurve) -> str:
+    """Write the points of a learning curve below each other, and the forecast."""
+    lines = ["learning curve: CIDEr-D after training on"]
+    for point in curve.points:
+        ends = f" ({point.interval.low:.1f} to {point.interval.high:.1f})" if point.interval else ""
+        part = f"{point.share:.0%}, {point.images:,} images, {point.captions:,} captions"
+        lines.append(f"  {part:44}{point.cider_d:8.1f}{ends}")
+    return "\n".join([*lines, curve.forecast])

@@ -10,7 +10,15 @@ import typer
 
 from cutline.cli.door import door
 from cutline.cli.failures import DONE, INTERRUPTED, SOME_FAILED, tell_error
-from cutline.cli.options import CaptionColumn, Data, Format, ImageColumn, Images, reading_overrides
+from cutline.cli.options import (
+    CaptionColumn,
+    Data,
+    Format,
+    GroupColumn,
+    ImageColumn,
+    Images,
+    reading_overrides,
+)
 from cutline.cli.screen import Screen, failed_items
 from cutline.records import Run
 
@@ -62,6 +70,7 @@ def train(
     format: Format = None,
     image_column: ImageColumn = None,
     caption_column: CaptionColumn = None,
+    group_column: GroupColumn = None,
 ) -> int:
     """Train a captioner on your own images and captions.
 
@@ -80,7 +89,7 @@ def train(
             "encoder.name": encoder,
             "encoder.weights": encoder_weights,
             "training.epochs": epochs,
-            **reading_overrides(format, image_column, caption_column),
+            **reading_overrides(format, image_column, caption_column, group_column),
         },
         resume=resume,
         progress=screen.progress,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -28,6 +28,7 @@ from cutline.models.sessions import KerasSession
 from cutline.progress import Progress, Silent
 from cutline.recipes import run_folder as layout
 from cutline.recipes.extract import extract_features, feature_reader
+from cutline.recipes.learning_curve import measure_learning_curve, plan_learning_curve
 from cutline.recipes.prepare import load_dataset, split_dataset
 from cutline.recipes.report import evaluation_folder, write_evaluation_report
 from cutline.recipes.results import EVALUATION, save_evaluation
@@ -35,7 +36,7 @@ from cutline.records import MOST_COMMON, SPLITS, Baseline, Dataset, EvaluationRe
 from cutline.runtime import Bundle
 from cutline.training.trainer import Trainer
 
-_OF_ONE_TABLE: Final = ("format", "image_column", "caption_column")
+_OF_ONE_TABLE: Final = ("format", "image_column", "caption_column", "group_column")
 
 
 def evaluate(
@@ -46,6 +47,7 @@ def evaluate(
     split: str = "test",
     out: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
+    learning_curve: bool = False,
     progress: Progress = Silent(),  # noqa: B008 (holds no state)
 ) -> EvaluationResult:
     """Caption one split of a data set and score the captions against their references.
@@ -64,6 +66,8 @@ def evaluate(
         overrides: ``{"data.KEY": value}`` and ``{"decoding.KEY": value}``, over what the model has. The
             columns it was trained with are read where the table has them, else detected; so is the format
             of a table of the same name.
+        learning_curve: Train on a quarter and on half of the run's training images as well, and say what
+            more captions would buy. The result is saved before that begins.
         progress: Told about every stage.
 
     Returns:
@@ -75,7 +79,7 @@ def evaluate(
         ConfigError: An override is unknown or out of range.
         DataError: The data set cannot be used; SplitError when the split is empty, or when images of
             ``"val"`` or ``"test"`` are images that the run was trained on.
-        RunError: ``out`` is a folder that holds something else.
+        RunError: ``out`` is a folder that holds something else, or there is nothing for a learning curve.
     """
     if split not in (*SPLITS, "all"):
         raise DataError(f"--split {split!r}: allowed are {', '.join(SPLITS)} and all")
@@ -87,11 +91,17 @@ def evaluate(
     dataset = load_dataset(data, images, groups.data, progress)
     dataset = _with_splits(dataset, Path(model), groups.data, split, progress)
     session = cast("KerasSession", captioner.session)
-    chosen = Dataset(_chosen(dataset, split), dataset.source, dataset.format, dataset.problems)
+    plan = plan_learning_curve(Path(model), dataset, progress) if learning_curve else None
+    chosen = replace(dataset, examples=_chosen(dataset, split))
     store, chosen = extract_features(session.encoder, chosen, progress)
     with store:
         result = _evaluate(captioner, chosen, store, groups, split, progress, train=dataset.of_split("train"))
-    save_evaluation(folder, result, numeric_ids=dataset.format in ("coco", "karpathy"))
+    numeric_ids = dataset.format in ("coco", "karpathy")
+    save_evaluation(folder, result, numeric_ids)
+    if plan is not None:
+        curve = measure_learning_curve(plan, chosen.examples, result, groups.decoding, progress)
+        result = replace(result, learning_curve=curve)
+        save_evaluation(folder, result, numeric_ids)
     write_evaluation_report(folder, result, model=Path(model))
     return result
 
