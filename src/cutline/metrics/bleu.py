@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from cutline.metrics.ngrams import ORDERS, Ints, NgramCounts, find, pack
+from cutline.metrics.ngrams import ORDERS, Ints, pack
 from cutline.metrics.references import (
     CookedHypotheses,
     Floats,
@@ -40,7 +40,6 @@ class Bleu:
     ) -> None:
         """Take references, as text or cooked; DataError as in :class:`ReferenceSet`."""
         self.references = as_reference_set(references, tokenise)
-        self._ceilings = [_ceilings(self.references, counts) for counts in self.references.counts]
 
     def score(self, hypotheses: Mapping[str, str] | CookedHypotheses) -> tuple[Floats, Floats]:
         """Compare one hypothesis per image.
@@ -68,10 +67,9 @@ class Bleu:
 
     def _matched(self, hypotheses: CookedHypotheses, order: int) -> Ints:
         """Count, per image, the n-grams found in its references, each at most as often as in one of them."""
-        keys, ceiling = self._ceilings[order]
         counts = hypotheses.counts[order]
-        positions, found = find(keys, counts.keys())
-        kept = np.minimum(counts.count[found], ceiling[positions[found]])
+        places, found = hypotheses.places[order]
+        kept = np.minimum(counts.count[found], self.references.ngrams[order].ceiling[places[found]])
         return np.bincount(counts.owner[found], kept, len(self.references)).astype(np.int64)
 
     def _closest_lengths(self, lengths: Ints) -> Ints:
@@ -95,16 +93,6 @@ def bleu(
         [100.0, 70.7]
     """
     return Bleu(references, tokenise).score(hypotheses)
-
-
-def _ceilings(references: ReferenceSet, counts: NgramCounts) -> tuple[Ints, Ints]:
-    """Return sorted (image, n-gram) keys and the most often each stands in one reference of the image."""
-    keys = pack(references.image_of[counts.owner], counts.ngram)
-    order = np.argsort(keys, kind="stable")
-    distinct, starts = np.unique(keys[order], return_index=True)
-    if not len(distinct):
-        return distinct, np.zeros(0, np.int64)
-    return distinct, np.maximum.reduceat(counts.count[order], starts).astype(np.int64)
 
 
 def bleu_of(statistics: Ints | Floats) -> Floats:

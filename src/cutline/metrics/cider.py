@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from cutline.metrics.document_frequencies import DocumentFrequencies
-from cutline.metrics.ngrams import ORDERS, Ints, NgramCounts, SmallInts, find, pack
+from cutline.metrics.ngrams import ORDERS, SmallInts
 from cutline.metrics.references import (
     CookedHypotheses,
     Floats,
@@ -59,15 +59,15 @@ class CiderD:
         """
         self.references = as_reference_set(references, tokenise)
         self._frequencies = frequencies or DocumentFrequencies.of(self.references)
-        inverse = self._frequencies.inverse(self.references.captions, self.references.index)
+        inverse = self._frequencies.inverse_of(self.references.index)
         self._weights = [
-            counts.count * weights[counts.first]
-            for counts, weights in zip(self.references.counts, inverse, strict=True)
+            ngrams.count * values[ngrams.ngram][ngrams.place]
+            for ngrams, values in zip(self.references.ngrams, inverse, strict=True)
         ]
         total = len(self.references.image_of)
         self._norms = [
-            _norms(counts, weights, total)
-            for counts, weights in zip(self.references.counts, self._weights, strict=True)
+            _norms(ngrams.owner, weights, total)
+            for ngrams, weights in zip(self.references.ngrams, self._weights, strict=True)
         ]
 
     def score(self, hypotheses: Mapping[str, str] | CookedHypotheses) -> tuple[float, Floats]:
@@ -77,40 +77,47 @@ class CiderD:
             The mean over images and the per-image values, float64 (N,) in the order of the references;
             both 100 times what COCO prints, so from 0 to 1000. A blank hypothesis scores 0.
         """
-        hypotheses = cooked(self.references, hypotheses)
-        image_of = self.references.image_of
-        similarity = self._similarity(hypotheses)
-        sizes = np.bincount(image_of, minlength=len(self.references))
-        per_image = _SCALE * np.bincount(image_of, similarity, len(self.references)) / sizes
+        per_image = self.both(hypotheses)[self._clipped]
         return float(per_image.mean()), per_image
 
-    def _similarity(self, hypotheses: CookedHypotheses) -> Floats:
-        """Return how near each reference is to the hypothesis of its image, 0..1, (R,)."""
+    def both(self, hypotheses: Mapping[str, str] | CookedHypotheses) -> tuple[Floats, Floats]:
+        """Return the per-image values of CIDEr and of CIDEr-D, which have all but the last step in common."""
+        hypotheses = cooked(self.references, hypotheses)
         image_of = self.references.image_of
         inverse = self._frequencies.inverse(hypotheses.captions, self.references.index)
-        similarity = np.zeros(len(image_of))
+        plain, clipped = np.zeros(len(image_of)), np.zeros(len(image_of))
         for order in range(ORDERS):
             counts = hypotheses.counts[order]
             weights = counts.count * inverse[order][counts.first]
-            norms = _norms(counts, weights, len(self.references))[image_of] * self._norms[order]
-            overlap = self._overlap(order, counts.keys(), weights)
-            similarity += np.divide(overlap, norms, out=np.zeros_like(overlap), where=norms > 0)
-        if not self._clipped:
-            return similarity / ORDERS
+            norms = _norms(counts.owner, weights, len(self.references))[image_of] * self._norms[order]
+            scale = np.divide(1.0, norms, out=np.zeros_like(norms), where=norms > 0)
+            for total, overlap in zip(
+                (plain, clipped), self._overlaps(hypotheses, order, weights), strict=True
+            ):
+                total += overlap * scale
         # COCO measures length in bigrams, so captions of no and of one token are equally long.
         lengths = np.maximum(hypotheses.captions.lengths - 1, 0)
-        reference_lengths = np.maximum(self.references.captions.lengths - 1, 0)
-        gap = lengths[image_of] - reference_lengths
-        return similarity * np.exp(-(gap.astype(np.float64) ** 2) / (2 * _SIGMA**2)) / ORDERS
+        gap = lengths[image_of] - np.maximum(self.references.captions.lengths - 1, 0)
+        clipped *= np.exp(-(gap.astype(np.float64) ** 2) / (2 * _SIGMA**2))
+        return self._per_image(plain), self._per_image(clipped)
 
-    def _overlap(self, order: int, keys: Ints, weights: Floats) -> Floats:
-        """Return the dot product of each reference with the hypothesis of its image, (R,)."""
-        counts = self.references.counts[order]
-        own = self._weights[order]
-        positions, found = find(keys, pack(self.references.image_of[counts.owner], counts.ngram))
-        theirs = weights[positions[found]]
-        products = (np.minimum(theirs, own[found]) if self._clipped else theirs) * own[found]
-        return _sums(counts.owner[found], products, len(self.references.image_of))
+    def _overlaps(self, hypotheses: CookedHypotheses, order: int, weights: Floats) -> tuple[Floats, Floats]:
+        """Return the dot product of each reference with the hypothesis of its image, (R,); also clipped."""
+        ngrams, own = self.references.ngrams[order], self._weights[order]
+        places, found = hypotheses.places[order]
+        of_place = np.zeros(len(ngrams.keys))
+        of_place[places[found]] = weights[found]
+        theirs = of_place[ngrams.place]
+        shared = np.flatnonzero(theirs)
+        owner, theirs, own = ngrams.owner[shared], theirs[shared], own[shared]
+        total = len(self.references.image_of)
+        return _sums(owner, theirs * own, total), _sums(owner, np.minimum(theirs, own) * own, total)
+
+    def _per_image(self, similarity: Floats) -> Floats:
+        """Return the mean over the references of each image, (N,), scaled."""
+        sums = np.add.reduceat(similarity, self.references.starts)
+        means: Floats = _SCALE / ORDERS * sums / np.diff(self.references.starts, append=len(similarity))
+        return means
 
 
 class Cider(CiderD):
@@ -141,10 +148,10 @@ def cider_d(
     return CiderD(references, tokenise, frequencies).score(hypotheses)
 
 
-def _norms(counts: NgramCounts, weights: Floats, owners: int) -> Floats:
-    return np.sqrt(_sums(counts.owner, weights**2, owners))
+def _norms(owner: SmallInts, weights: Floats, owners: int) -> Floats:
+    return np.sqrt(_sums(owner, weights**2, owners))
 
 
 def _sums(owner: SmallInts, values: Floats, owners: int) -> Floats:
     # bincount answers in integers when there is nothing to add up
-    return np.bincount(owner, values, owners).astype(np.float64)
+    return np.bincount(owner, values, owners).astype(np.float64, copy=False)

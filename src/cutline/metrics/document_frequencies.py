@@ -12,7 +12,7 @@ import numpy as np
 
 from cutline.errors import DataError
 from cutline.files import replacing
-from cutline.metrics.ngrams import ORDERS, EncodedCaptions, NgramIndex, SmallInts, pack
+from cutline.metrics.ngrams import ORDERS, EncodedCaptions, NgramIndex, SmallInts
 from cutline.metrics.references import Floats, ReferenceSet, Tokenise
 
 
@@ -39,12 +39,10 @@ class DocumentFrequencies:
     @classmethod
     def of(cls, references: ReferenceSet) -> DocumentFrequencies:
         """Count over cooked references."""
-        counts = []
-        for order in range(1, ORDERS + 1):
-            ngrams = references.counts[order - 1]
-            once_per_image = np.unique(pack(references.image_of[ngrams.owner], ngrams.ngram)) & 0xFFFFFFFF
-            count = np.bincount(once_per_image, minlength=references.index.size(order))
-            counts.append(count.astype(np.int32))
+        counts = [
+            np.bincount(ngrams.ngram, minlength=references.index.size(order)).astype(np.int32)
+            for order, ngrams in enumerate(references.ngrams, start=1)
+        ]
         return cls(references.index, counts, len(references))
 
     @classmethod
@@ -60,6 +58,15 @@ class DocumentFrequencies:
         number = int(self._index.encode([tokens]).ngrams[len(tokens) - 1][0])
         counts = self._counts[len(tokens) - 1]
         return int(counts[number]) if number < len(counts) else 0
+
+    def inverse_of(self, index: NgramIndex) -> list[Floats]:
+        """Return log(images / images with the n-gram) for every n-gram of an index, order by order."""
+        if index is self._index:
+            return self._inverse
+        return [
+            np.append(inverse, np.log(float(self.images)))[numbers]
+            for inverse, numbers in zip(self._inverse, index.numbers_in(self._index), strict=True)
+        ]
 
     def inverse(self, captions: EncodedCaptions, index: NgramIndex) -> list[Floats]:
         """Return log(images / images with the n-gram) for every n-gram of captions encoded by ``index``.

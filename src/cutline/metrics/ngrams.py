@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
 from typing import Final
 
 import numpy as np
@@ -87,6 +88,58 @@ def find(sorted_keys: Ints, wanted: Ints) -> tuple[Ints, NDArray[np.bool_]]:
     return np.where(found, positions, 0), found
 
 
+def sort_pairs(high: NDArray[np.integer], low: NDArray[np.integer]) -> tuple[Ints, Ints]:
+    """Sort pairs of non-negative int32 by ``high``, then ``low``; equal pairs keep their order.
+
+    Returns:
+        The packed pairs in increasing order, and the position each came from.
+
+    Example:
+        >>> keys, positions = sort_pairs(np.array([1, 0, 1]), np.array([3, 9, 3]))
+        >>> (keys & 0xFFFFFFFF).tolist(), positions.tolist()
+        ([9, 3, 3], [1, 0, 2])
+    """
+    if not len(high):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    low_bits, at_bits = int(low.max()).bit_length(), (len(high) - 1).bit_length()
+    if int(high.max()).bit_length() + low_bits + at_bits > 63:
+        keys = pack(high, low)
+        positions = np.argsort(keys, kind="stable")
+        return keys[positions], positions
+    # Sorting one integer that holds the position as well is several times faster than argsort.
+    packed = high.astype(np.int64) << (low_bits + at_bits)
+    packed |= low.astype(np.int64) << at_bits
+    packed |= np.arange(len(high))
+    packed.sort()
+    positions = packed & ((1 << at_bits) - 1)
+    packed >>= at_bits
+    return pack(packed >> low_bits, packed & ((1 << low_bits) - 1)), positions
+
+
+def run_starts(*sorted_columns: NDArray[np.integer]) -> Ints:
+    """Return where a new run of equal rows begins in columns that are sorted together.
+
+    Example:
+        >>> run_starts(np.array([4, 4, 7])).tolist()
+        [0, 2]
+    """
+    new = np.ones(len(sorted_columns[0]), np.bool_)
+    new[1:] = False
+    for column in sorted_columns:
+        new[1:] |= column[1:] != column[:-1]
+    return np.flatnonzero(new)
+
+
+def run_lengths(starts: Ints, total: int) -> Ints:
+    """Return the lengths of runs from their starts and the number of rows.
+
+    Example:
+        >>> run_lengths(np.array([0, 2]), 3).tolist()
+        [2, 1]
+    """
+    return np.diff(starts, append=total)
+
+
 def count_ngrams(captions: EncodedCaptions, order: int) -> NgramCounts:
     """Count the n-grams of ``order`` (1 to 4) tokens within each caption.
 
@@ -96,13 +149,13 @@ def count_ngrams(captions: EncodedCaptions, order: int) -> NgramCounts:
         >>> counts.ngram.tolist(), counts.count.tolist(), counts.first.tolist()
         ([0, 1], [2, 1], [0, 1])
     """
-    keys = pack(captions.owners[order - 1], captions.ngrams[order - 1])
-    distinct, first, count = np.unique(keys, return_index=True, return_counts=True)
+    keys, positions = sort_pairs(captions.owners[order - 1], captions.ngrams[order - 1])
+    starts = run_starts(keys)
     return NgramCounts(
-        owner=(distinct >> 32).astype(np.int32),
-        ngram=(distinct & 0xFFFFFFFF).astype(np.int32),
-        count=count.astype(np.int32),
-        first=first.astype(np.int32),
+        owner=(keys[starts] >> 32).astype(np.int32),
+        ngram=(keys[starts] & 0xFFFFFFFF).astype(np.int32),
+        count=run_lengths(starts, len(keys)).astype(np.int32),
+        first=positions[starts].astype(np.int32),
     )
 
 
@@ -119,12 +172,19 @@ class NgramIndex:
 
     def __init__(self, captions: Sequence[Sequence[str]]) -> None:
         """Number the n-grams of tokenised captions."""
-        self._words = {token: 0 for caption in captions for token in caption}
-        for number, token in enumerate(self._words):
-            self._words[token] = number
+        self._start(captions)
+
+    def _start(self, captions: Sequence[Sequence[str]]) -> EncodedCaptions:
+        words = dict.fromkeys(chain.from_iterable(captions))
+        self._words = dict(zip(words, range(len(words)), strict=True))
         self._keys: list[Ints] = []
-        lengths = np.fromiter(map(len, captions), np.int32, len(captions))
-        self._walk(self.number(captions), lengths, grow=True)
+        return self._walk(self.number(captions), _lengths(captions), grow=True)
+
+    @classmethod
+    def with_captions(cls, captions: Sequence[Sequence[str]]) -> tuple[NgramIndex, EncodedCaptions]:
+        """Number the n-grams of tokenised captions, and return these captions encoded as well."""
+        index = cls.__new__(cls)
+        return index, index._start(captions)
 
     @classmethod
     def restored(cls, words: Sequence[str], keys: Sequence[Ints]) -> NgramIndex:
@@ -147,19 +207,31 @@ class NgramIndex:
 
     def number(self, captions: Sequence[Sequence[str]]) -> SmallInts:
         """Return the token numbers of captions one after the other; new tokens get the next numbers."""
+        tokens = list(chain.from_iterable(captions))
+        numbers = np.fromiter(map(self._words.get, tokens, repeat(-1)), np.int32, len(tokens))
         fresh: dict[str, int] = {}
-        known = len(self._words)
-        numbers = [
-            self._words[token] if token in self._words else fresh.setdefault(token, known + len(fresh))
-            for caption in captions
-            for token in caption
-        ]
-        return np.array(numbers, np.int32)
+        for at in np.flatnonzero(numbers < 0).tolist():
+            numbers[at] = fresh.setdefault(tokens[at], len(self._words) + len(fresh))
+        return numbers
+
+    def numbers_in(self, other: NgramIndex) -> list[SmallInts]:
+        """Return, for each order, the number that another index gives to each n-gram of this one.
+
+        ``other.size(order)`` stands for n-grams the other one does not know.
+        """
+        tokens = np.minimum(other.number([self.words()]), other.size(1))
+        translated = [tokens]
+        for order, keys in enumerate(self._keys, start=2):
+            beginnings = translated[-1][keys >> 32]
+            endings = tokens[keys & 0xFFFFFFFF]
+            ranks, found = find(other.keys()[order - 2], pack(beginnings, endings))
+            found &= (beginnings < other.size(order - 1)) & (endings < other.size(1))
+            translated.append(np.where(found, ranks, other.size(order)).astype(np.int32))
+        return translated
 
     def encode(self, captions: Sequence[Sequence[str]]) -> EncodedCaptions:
         """Encode tokenised captions; any of them may be empty or hold tokens the corpus lacks."""
-        lengths = np.fromiter(map(len, captions), np.int32, len(captions))
-        return self.encode_numbers(self.number(captions), lengths)
+        return self.encode_numbers(self.number(captions), _lengths(captions))
 
     def encode_numbers(self, tokens: SmallInts, lengths: SmallInts) -> EncodedCaptions:
         """Encode captions given as token numbers; a number from ``size(1)`` on is an unknown token."""
@@ -175,17 +247,29 @@ class NgramIndex:
         for order in range(2, ORDERS + 1):
             fits = starts + order <= ends
             starts, ends, owners, ngrams = starts[fits], ends[fits], owners[fits], ngrams[fits]
-            keys = pack(ngrams, tokens[starts + order - 1])
-            if grow:
-                self._keys.append(np.unique(keys))
-            ngrams = _rank(self._keys[order - 2], keys)
+            endings = tokens[starts + order - 1]
+            ngrams = self._grown(ngrams, endings) if grow else _rank(self._keys[order - 2], ngrams, endings)
             all_owners.append(owners)
             all_ngrams.append(ngrams)
         return EncodedCaptions(tokens, lengths, tuple(all_owners), tuple(all_ngrams))
 
+    def _grown(self, beginnings: SmallInts, endings: SmallInts) -> SmallInts:
+        """Add the keys of the next order; return the rank of each."""
+        keys, positions = sort_pairs(beginnings, endings)
+        starts = run_starts(keys)
+        self._keys.append(keys[starts])
+        ranks = np.empty(len(keys), np.int32)
+        ranks[positions] = np.repeat(np.arange(len(starts), dtype=np.int32), run_lengths(starts, len(keys)))
+        return ranks
 
-def _rank(known: Ints, keys: Ints) -> SmallInts:
+
+def _lengths(captions: Sequence[Sequence[str]]) -> SmallInts:
+    return np.fromiter(map(len, captions), np.int32, len(captions))
+
+
+def _rank(known: Ints, beginnings: SmallInts, endings: SmallInts) -> SmallInts:
     """Return the rank of each key among the known ones; unknown keys are ranked behind them."""
+    keys = pack(beginnings, endings)
     ranks, found = find(known, keys)
     unknown = ~found
     if unknown.any():

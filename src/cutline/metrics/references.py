@@ -12,15 +12,46 @@ from cutline.errors import DataError
 from cutline.metrics.ngrams import (
     ORDERS,
     EncodedCaptions,
+    Ints,
     NgramCounts,
     NgramIndex,
     SmallInts,
     count_ngrams,
+    find,
+    run_lengths,
+    run_starts,
+    sort_pairs,
 )
 from cutline.metrics.ptb import tokenise_ptb
 
 Tokenise = Callable[[str], list[str]]
 Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ReferenceNgrams:
+    """The n-grams of one order in all references, grouped by image.
+
+    U distinct pairs of image and n-gram, sorted by image and then by n-gram, have a *place* 0..U-1 each.
+
+    Attributes:
+        keys: Image and n-gram of each place, packed, int64 (U,).
+        ceiling: The most often that the n-gram stands in one reference of the image, int32 (U,).
+        owner: Reference of each distinct pair of reference and n-gram, int32 (P,), by place.
+        place: Place of that pair, int32 (P,).
+        count: How often the n-gram stands in that reference, int32 (P,).
+    """
+
+    keys: Ints
+    ceiling: SmallInts
+    owner: SmallInts
+    place: SmallInts
+    count: SmallInts
+
+    @property
+    def ngram(self) -> Ints:
+        """Number of the n-gram of each place, (U,)."""
+        return self.keys & 0xFFFFFFFF
 
 
 @dataclass(frozen=True)
@@ -30,10 +61,13 @@ class CookedHypotheses:
     Attributes:
         captions: The hypotheses as integers of the references' index.
         counts: Their n-grams for each order; the owner is the image.
+        places: For each order, the place of each n-gram in :class:`ReferenceNgrams`, int64, and a mask of
+            those that have one; beside ``counts``.
     """
 
     captions: EncodedCaptions
     counts: tuple[NgramCounts, ...]
+    places: tuple[tuple[Ints, NDArray[np.bool_]], ...]
 
 
 class ReferenceSet:
@@ -45,7 +79,8 @@ class ReferenceSet:
         captions: All R references as integers, image by image.
         image_of: Image of each reference, int32 (R,).
         starts: First reference of each image, int64 (N,).
-        counts: N-grams for each order; the owner is the reference.
+        ngrams: N-grams for each order, grouped by image.
+        token_places: Place, among the n-grams of order 1, of every token of :attr:`captions`, int32.
 
     Example:
         >>> references = ReferenceSet({"a.png": ["A red dot.", "one dot"]})
@@ -65,11 +100,12 @@ class ReferenceSet:
         tokens = [self._tokenise(caption) for captions in references.values() for caption in captions]
         sizes = np.fromiter(map(len, references.values()), np.int64, len(references))
         self.image_ids = tuple(references)
-        self.index = NgramIndex(tokens)
-        self.captions = self.index.encode(tokens)
+        self.index, self.captions = NgramIndex.with_captions(tokens)
         self.image_of: SmallInts = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
         self.starts = np.cumsum(sizes) - sizes
-        self.counts = tuple(count_ngrams(self.captions, order) for order in range(1, ORDERS + 1))
+        grouped = [self._grouped(order) for order in range(ORDERS)]
+        self.ngrams = tuple(ngrams for ngrams, _ in grouped)
+        self.token_places = grouped[0][1]
 
     def __len__(self) -> int:
         """Count images."""
@@ -85,7 +121,23 @@ class ReferenceSet:
         tokens = [self._tokenise(hypotheses[image_id]) for image_id in self.image_ids]
         captions = self.index.encode(tokens)
         counts = tuple(count_ngrams(captions, order) for order in range(1, ORDERS + 1))
-        return CookedHypotheses(captions, counts)
+        places = tuple(find(own.keys, theirs.keys()) for own, theirs in zip(self.ngrams, counts, strict=True))
+        return CookedHypotheses(captions, counts, places)
+
+    def _grouped(self, order: int) -> tuple[ReferenceNgrams, SmallInts]:
+        """Return the n-grams of ``order`` + 1 tokens by image, and the place of each in reading order."""
+        owners, total = self.captions.owners[order], len(self.captions.owners[order])
+        keys, positions = sort_pairs(self.image_of[owners], self.captions.ngrams[order])
+        owners = owners[positions]
+        starts = run_starts(keys)
+        places = np.repeat(np.arange(len(starts), dtype=np.int32), run_lengths(starts, total))
+        in_reading_order = np.empty(total, np.int32)
+        in_reading_order[positions] = places
+        pairs = run_starts(places, owners)
+        count = run_lengths(pairs, total).astype(np.int32)
+        place = places[pairs]
+        ceiling = np.maximum.reduceat(count, run_starts(place)) if total else count
+        return ReferenceNgrams(keys[starts], ceiling, owners[pairs], place, count), in_reading_order
 
 
 def cooked(references: ReferenceSet, hypotheses: Mapping[str, str] | CookedHypotheses) -> CookedHypotheses:

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from cutline.metrics.bleu import Bleu, bleu_of
-from cutline.metrics.cider import Cider, CiderD
+from cutline.metrics.cider import CiderD
 from cutline.metrics.contributions import METRICS, corpus_scores
 from cutline.metrics.document_frequencies import DocumentFrequencies
 from cutline.metrics.markers import has_marker
@@ -55,11 +55,9 @@ class Scorer:
         self.references = ReferenceSet(references, tokenise)
         foreign = tokenise is not None and tokenise is not tokenise_ptb
         self._tokenizer_name = "custom" if foreign and tokenizer_name == "ptb" else tokenizer_name
-        shared = frequencies or DocumentFrequencies.of(self.references)
         self._bleu = Bleu(self.references)
         self._rouge = RougeL(self.references)
-        self._cider = Cider(self.references, frequencies=shared)
-        self._cider_d = CiderD(self.references, frequencies=shared)
+        self._cider = CiderD(self.references, frequencies=frequencies)
         self._markers = any(has_marker(text) for captions in references.values() for text in captions)
         self._facts: dict[str, object] = {
             "tokenizer": self._tokenizer_name,
@@ -122,11 +120,11 @@ class Scorer:
 
     def cider_d_per_image(self, hypotheses: Mapping[str, str]) -> dict[str, float]:
         """Return image_id → CIDEr-D of its hypothesis, ×100, in the order of the references."""
-        return dict(zip(self.references.image_ids, self._cider_d.score(hypotheses)[1].tolist(), strict=True))
+        return dict(zip(self.references.image_ids, self._cider.score(hypotheses)[1].tolist(), strict=True))
 
     def _means(self, cooked: CookedHypotheses) -> tuple[Floats, Floats, Floats]:
         """Return ROUGE-L, CIDEr and CIDEr-D of each image."""
-        return self._rouge.score(cooked)[1], self._cider.score(cooked)[1], self._cider_d.score(cooked)[1]
+        return self._rouge.score(cooked)[1], *self._cider.both(cooked)
 
 
 def score(
