@@ -1,0 +1,106 @@
+"""Images of two files of captions are told apart by id, name, path and ending, never by guessing."""
+
+from __future__ import annotations
+
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cutline.data.caption_files import CaptionFile, match_images
+from cutline.errors import DataError
+
+
+def file(source: str, *images: str, **names: str) -> CaptionFile:
+    """Make a file of images that go by their names, or by ids with names."""
+    known = {**{image: image for image in images}, **{key.lstrip("_"): name for key, name in names.items()}}
+    return CaptionFile(source, dict.fromkeys(known, ("a dog",)), known)
+
+
+def pairs(hypotheses: CaptionFile, references: CaptionFile) -> dict[str, str]:
+    return dict(match_images(hypotheses, references).pairs)
+
+
+@pytest.mark.parametrize(
+    ("hypothesis", "reference"),
+    [
+        ("dog.jpg", "dog.jpg"),
+        ("holiday/dog.jpg", "dog.jpg"),
+        ("dog.jpg", "photos/dog.jpg"),
+        ("/srv/ann/photos/a/dog.jpg", "a/dog.jpg"),
+        ("out/dog.jpg", "photos/dog.jpg"),
+        ("dog", "dog.jpg"),
+        ("out/dog.png", "dog"),
+        ("1.2.dog", "photos/1.2.dog.JPEG"),
+    ],
+)
+def test_one_image_under_two_names(hypothesis: str, reference: str) -> None:
+    hypotheses, references = file("h.csv", hypothesis, "cat.jpg"), file("r.csv", "cat.jpg", reference)
+    assert pairs(hypotheses, references) == {"cat.jpg": "cat.jpg", reference: hypothesis}
+
+
+def test_ids_and_names_meet_on_either_side() -> None:
+    by_id, by_name = file("a", _1="x/dog.jpg", _2="x/cat.jpg"), file("b", "dog.jpg", "cat.jpg")
+    assert pairs(by_name, by_id) == {"1": "dog.jpg", "2": "cat.jpg"}
+    assert pairs(by_id, by_name) == {"dog.jpg": "1", "cat.jpg": "2"}
+    assert pairs(file("c", "2", "1"), by_id) == {"1": "1", "2": "2"}
+
+
+def test_names_are_believed_where_two_files_number_in_their_own_way() -> None:
+    ours, theirs = file("h", _1="dog.jpg", _2="cat.jpg"), file("r", _1="cat.jpg", _2="dog.jpg")
+    assert pairs(ours, theirs) == {"1": "2", "2": "1"}
+
+
+def test_folders_part_images_of_the_same_name() -> None:
+    hypotheses = file("h", "out/beach/1.png", "out/hill/1.png")
+    assert pairs(hypotheses, file("r", "in/hill/1.png", "in/beach/1.png")) == {
+        "in/hill/1.png": "out/hill/1.png",
+        "in/beach/1.png": "out/beach/1.png",
+    }
+    matching = match_images(hypotheses, file("r", "in/hill/1.png", "in/town/1.png"))
+    assert matching.pairs == {"in/hill/1.png": "out/hill/1.png"}
+    assert (matching.missing, matching.extra) == (("in/town/1.png",), ("out/beach/1.png",))
+
+
+def test_the_same_name_wins_over_the_same_ending_of_the_path() -> None:
+    matching = match_images(file("h", "sub/dog.jpg", "dog.jpg"), file("r", "dog.jpg"))
+    assert matching.pairs == {"dog.jpg": "dog.jpg"}
+    assert matching.extra == ("sub/dog.jpg",)
+
+
+@pytest.mark.parametrize(
+    ("hypotheses", "references", "named"),
+    [
+        (("1.png",), ("a/1.png", "b/1.png"), "h: '1.png' fits several images of r (a/1.png, b/1.png)"),
+        (("a/1.png", "b/1.png"), ("1.png",), "r: '1.png' fits several images of h (a/1.png, b/1.png)"),
+        (("dog",), ("dog.jpg", "dog.png"), "h: 'dog' fits several images of r (dog.jpg, dog.png)"),
+    ],
+)
+def test_a_name_that_fits_several_images_is_refused(
+    hypotheses: tuple[str, ...], references: tuple[str, ...], named: str
+) -> None:
+    with pytest.raises(DataError) as caught:
+        match_images(file("h", *hypotheses), file("r", *references))
+    assert str(caught.value) == f"{named}; name the images alike in both files"
+
+
+def test_two_ids_of_one_file_name_are_refused() -> None:
+    with pytest.raises(DataError, match=r"'dog.jpg' fits several"):
+        match_images(file("h", "dog.jpg"), file("r", _1="dog.jpg", _2="dog.jpg"))
+
+
+names = st.lists(st.text(string.ascii_lowercase + string.digits, min_size=1, max_size=3), unique=True)
+
+
+@given(names, names, st.sampled_from(["", "out/", "a/b/"]), st.sampled_from(["", ".jpg", ".PNG"]))
+def test_every_image_is_paired_missing_or_extra(
+    ours: list[str], theirs: list[str], folder: str, ending: str
+) -> None:
+    hypotheses = file("h", *(f"{folder}{name}{ending}" for name in ours))
+    matching = match_images(hypotheses, file("r", *theirs))
+    assert {*matching.pairs} == {*ours} & {*theirs}
+    assert [*matching.pairs] == [name for name in theirs if name in ours]
+    assert all(key == f"{folder}{image}{ending}" for image, key in matching.pairs.items())
+    assert {*matching.pairs, *matching.missing} == {*theirs}
+    assert {*matching.pairs.values(), *matching.extra} == {*hypotheses.captions}
