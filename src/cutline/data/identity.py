@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from cutline.data.images import digest_file
-from cutline.data.splits import overlap_error, refuse_overlap
+from cutline.data.splits import IN_TWO_SPLITS, farthest_split, overlap_error, refuse_overlap
 from cutline.errors import DataError, ImageError
 from cutline.progress import Progress, Silent
 from cutline.records import Dataset, Example, Problem
 
 
-def identify(dataset: Dataset, progress: Progress | None = None) -> Dataset:
+def identify(dataset: Dataset, progress: Progress | None = None, *, keep_overlaps: bool = False) -> Dataset:
     """Read every image file once, note its SHA-256, and merge files with the same content.
 
     Files that are missing, empty, folders or unreadable are left out, each with a Problem. Of several
@@ -24,6 +24,8 @@ def identify(dataset: Dataset, progress: Progress | None = None) -> Dataset:
     Args:
         dataset: As read; digests it may have are computed anew.
         progress: Told about every file.
+        keep_overlaps: Make a Problem of the same content in two splits instead of an error; it stays in the
+            one that is farthest from training.
 
     Returns:
         The data set with a digest in each example, problems appended.
@@ -48,7 +50,7 @@ def identify(dataset: Dataset, progress: Progress | None = None) -> Dataset:
         raise _nothing_found(dataset)
     _refuse_shared_ids(groups.values())
     offenders = [_describe(group) for group in groups.values() if len(_splits_of(group)) > 1]
-    if offenders:
+    if offenders and not keep_overlaps:
         raise overlap_error(offenders, dataset.source)
     problems += [_merged_problem(group) for group in groups.values() if len(group) > 1]
     return replace(
@@ -98,7 +100,7 @@ def _refuse_shared_ids(groups: Iterable[list[Example]]) -> None:
 def _merged_problem(group: list[Example]) -> Problem:
     kept = min(group, key=lambda example: example.image_id)
     return Problem(
-        "same image twice",
+        IN_TWO_SPLITS if len(_splits_of(group)) > 1 else "same image twice",
         kept.image_id,
         f"the same file content under {len(group)} names, counted as one image: {_describe(group)}",
     )
@@ -110,4 +112,4 @@ def _merge(group: list[Example]) -> Example:
     kept = min(group, key=lambda example: example.image_id)
     captions = tuple(dict.fromkeys(caption for example in group for caption in example.captions))
     belongs = kept.group or next((example.group for example in group if example.group), "")
-    return replace(kept, captions=captions, split=next(iter(_splits_of(group)), None), group=belongs)
+    return replace(kept, captions=captions, split=farthest_split(_splits_of(group)), group=belongs)

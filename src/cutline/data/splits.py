@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, Literal
@@ -33,6 +33,20 @@ SMALLEST: Final = 3
 """Images needed to train: one each to train on, to choose by and to test on."""
 
 _SHOWN: Final = 5
+IN_TWO_SPLITS: Final = "image in two splits"
+"""Kind of the problem, where it is told and not refused."""
+
+_FARTHEST: Final = ("test", "val", "train")
+
+
+def farthest_split(splits: Iterable[str]) -> str | None:
+    """Return the split that is farthest from training: there an image does least harm to the scores.
+
+    Example:
+        >>> farthest_split({"train", "val"}), farthest_split(set())
+        ('val', None)
+    """
+    return min(splits, key=_FARTHEST.index, default=None)
 
 
 def parse_split(value: str | None, where: str) -> str | None:

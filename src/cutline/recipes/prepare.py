@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from cutline.config import DataOptions, TextOptions
-from cutline.data.identity import identify
-from cutline.data.readers import read_dataset
+from cutline.data.loading import load
 from cutline.data.splits import assign_splits
 from cutline.data.text_vectorization import adapt_vocabulary
 from cutline.errors import DataError
 from cutline.progress import Progress
 from cutline.records import Dataset, Problem
 from cutline.text import Tokenizer, Vocabulary, choose_level
+
+_LOST: Final = ("missing image", "unreadable image")
 
 
 def load_dataset(
@@ -26,17 +28,15 @@ def load_dataset(
         DataError: Nothing usable, or more than half of the images cannot be read, which means a wrong folder
             rather than a few bad files.
     """
-    dataset = data if isinstance(data, Dataset) else read_dataset(data, images, options=options)
-    if all(example.digest for example in dataset.examples):
-        return dataset
-    identified = identify(dataset, progress)
-    lost = [p for p in identified.problems[len(dataset.problems) :] if p.kind != "same image twice"]
-    if len(lost) * 2 > len(dataset):
+    dataset = load(data, images, options, progress)
+    lost = [problem for problem in dataset.problems if problem.kind in _LOST]
+    named = len(dataset) + len(lost)
+    if len(lost) * 2 > named:
         raise DataError(
-            f"{dataset.source}: {len(lost):,} of {len(dataset):,} image files cannot be read, the first: "
+            f"{dataset.source}: {len(lost):,} of {named:,} image files cannot be read, the first: "
             f"{lost[0].message}; name the folder of the images with --images DIR"
         )
-    return identified
+    return dataset
 
 
 def split_dataset(

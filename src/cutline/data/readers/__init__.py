@@ -45,6 +45,7 @@ def read_dataset(
     image_column: str | None = None,
     caption_column: str | None = None,
     group_column: str | None = None,
+    keep_overlaps: bool = False,
 ) -> Dataset:
     """Read images and captions from a file or folder in any known format.
 
@@ -61,6 +62,8 @@ def read_dataset(
         image_column: Column with the image's file name; known by its usual names when None.
         caption_column: Likewise for the caption.
         group_column: Likewise for the group of the image, by which scores are given apart.
+        keep_overlaps: Make a Problem of every image in two splits instead of an error; it stays in the one
+            that is farthest from training.
 
     Raises:
         DataError: The source or the images folder is missing, damaged, or holds nothing usable.
@@ -82,7 +85,8 @@ def read_dataset(
     reader = READERS.get(name)
     given = replace(given, path=file_for(name, path))
     locator = Locator(given.folder, given.images)
-    return Gatherer(str(source), locator.find, given.group_column).gather(reader(given), name)
+    gatherer = Gatherer(str(source), locator.find, given.group_column)
+    return gatherer.gather(reader(given), name, keep_overlaps)
 
 
 def _existing(source: Source) -> Source:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from cutline.data.readers.cells import plain_name
 from cutline.data.readers.rows import Row, Rows
-from cutline.data.splits import overlap_error, parse_split
+from cutline.data.splits import IN_TWO_SPLITS, farthest_split, overlap_error, parse_split
 from cutline.errors import DataError
 from cutline.records import Dataset, Example, Problem
 from cutline.text import Tokenizer
@@ -25,6 +25,7 @@ class _Image:
     split: str | None = None
     split_where: str = ""
     conflict: str = ""
+    other_split: str = ""
     group: str = ""
     group_where: str = ""
     other_group: str = ""
@@ -71,12 +72,13 @@ class Gatherer:
         self._undecided: list[tuple[_Image, Row]] = []
         self._rows = 0
 
-    def gather(self, rows: Rows, name: str) -> Dataset:
+    def gather(self, rows: Rows, name: str, keep_overlaps: bool = False) -> Dataset:
         """Consume all rows and return the data set.
 
         Args:
             rows: What a reader yields.
             name: The reader's name, kept as the data set's format.
+            keep_overlaps: Make a Problem of every image in two splits instead of an error.
 
         Raises:
             SplitError: An image is in two splits.
@@ -91,7 +93,7 @@ class Gatherer:
                 self._add(row)
         self._settle_undecided()
         self._settle_groups()
-        self._refuse_overlap()
+        self._settle_overlap(keep_overlaps)
         examples = tuple(self._examples())
         if not examples:
             raise self._nothing_usable()
@@ -157,6 +159,7 @@ class Gatherer:
             image.split, image.split_where = split, row.where
         elif not image.conflict:
             image.conflict = f"{image.name} ({image.split} in {image.split_where}, {split} in {row.where})"
+            image.other_split = split
 
     def _note_group(self, image: _Image, row: Row) -> None:
         self._group_column = self._group_column or row.group_column
@@ -187,10 +190,13 @@ class Gatherer:
             for image in self._images.values():
                 image.group = ""
 
-    def _refuse_overlap(self) -> None:
-        offenders = [image.conflict for image in self._images.values() if image.conflict]
-        if offenders:
-            raise overlap_error(offenders, self._source)
+    def _settle_overlap(self, keep: bool) -> None:
+        torn = [image for image in self._images.values() if image.conflict]
+        if torn and not keep:
+            raise overlap_error([image.conflict for image in torn], self._source)
+        for image in torn:
+            image.split = farthest_split(filter(None, (image.split, image.other_split)))
+            self._leave_out(IN_TWO_SPLITS, image.name, image.conflict)
 
     def _examples(self) -> list[Example]:
         examples = []

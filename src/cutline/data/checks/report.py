@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import statistics
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
+from cutline.data.checks.finding import Finding, by_severity
+from cutline.data.checks.kinds import SEVERITIES
 from cutline.records import Problem
 from cutline.text import SPECIALS
 
@@ -59,7 +61,16 @@ class CheckReport:
         shared_captions: Different captions that describe more than one image.
         widths: Upright widths of the readable images in pixels. Likewise ``heights``.
         problems: Left-out rows and images of the reader, and images that cannot be decoded.
-        advice: What to do, one sentence each; empty when nothing is in the way.
+        findings: What is wrong, errors first; empty when nothing is.
+        language: Language of most captions, where it is one of a few that are known, else ``""``.
+        scripts: Script, e.g. ``"LATIN"`` → captions mostly written in it.
+        common_words: Words said of most images, with the number of images.
+        common_openings: Frequent first three tokens, with the number of captions.
+        gendered_words: ``"female"`` and ``"male"`` → (captions with such a word, words with their counts);
+            English only, empty otherwise.
+        vocabulary_growth: (train captions read, different tokens in them), rising.
+        coverage_curve: (most frequent train tokens kept, share 0..1 of the val tokens they make up), rising.
+        fixed: What was written to a cleaned table, as lines for people; empty when none was asked for.
     """
 
     source: str
@@ -81,7 +92,30 @@ class CheckReport:
     widths: Spread
     heights: Spread
     problems: tuple[Problem, ...]
-    advice: tuple[str, ...]
+    findings: tuple[Finding, ...] = ()
+    language: str = ""
+    scripts: Mapping[str, int] = field(default_factory=dict)
+    common_words: tuple[tuple[str, int], ...] = ()
+    common_openings: tuple[tuple[str, int], ...] = ()
+    gendered_words: Mapping[str, tuple[int, tuple[tuple[str, int], ...]]] = field(default_factory=dict)
+    vocabulary_growth: tuple[tuple[int, int], ...] = ()
+    coverage_curve: tuple[tuple[int, float], ...] = ()
+    fixed: tuple[str, ...] = ()
+
+    @property
+    def advice(self) -> tuple[str, ...]:
+        """What to do, one sentence for each finding."""
+        return tuple(f"{finding.kind}: {finding.to_do}" for finding in self.findings)
+
+    @property
+    def in_two_splits(self) -> tuple[str, ...]:
+        """The images that are in two splits, each with those splits; training refuses them."""
+        return tuple(
+            place.detail
+            for finding in self.findings
+            if finding.kind == "image in two splits"
+            for place in finding.occurrences
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as plain JSON values."""
@@ -94,17 +128,22 @@ class CheckReport:
             split: {"images": images, "captions": captions}
             for split, (images, captions) in self.splits.items()
         }
+        gendered = {
+            name: {"captions": captions, "words": dict(words)}
+            for name, (captions, words) in self.gendered_words.items()
+        }
         return {
-            **asdict(self),
+            **asdict(replace(self, findings=(), problems=())),
             "splits": splits,
             "token_histogram": histogram,
-            "common_captions": [list(pair) for pair in self.common_captions],
             "problems": problems,
+            "findings": [finding.as_dict() for finding in self.findings],
+            "gendered_words": gendered,
             "advice": list(self.advice),
         }
 
     def lines(self) -> list[str]:
-        """Return the report as lines for people; each kind of problem is listed up to five times."""
+        """Return the report as lines for people; each kind of fault is listed up to five times."""
         each, tokens = self.captions_per_image, self.tokens
         splits = [f"{name} {images:,} ({captions:,})" for name, (images, captions) in self.splits.items()]
         left_out = f"; {self.images_left_out:,} more images left out" if self.images_left_out else ""
@@ -122,8 +161,26 @@ class CheckReport:
             "more than one image",
             *(f"  {count:,} × {caption}" for caption, count in self.common_captions),
         ]
-        lines += _problem_lines(self.problems) or ["Problems: none"]
-        return lines + [f"To do: {sentence}" for sentence in self.advice]
+        lines += self._more_about_captions()
+        return [*lines, *finding_lines(self.findings), *self.fixed]
+
+    def _more_about_captions(self) -> list[str]:
+        lines = []
+        if self.language:
+            lines.append(f"Language: {self.language}")
+        if len(self.scripts) > 1:
+            counts = ", ".join(f"{name.lower()} {count:,}" for name, count in self.scripts.items())
+            lines.append(f"Captions by script: {counts}")
+        if self.common_words:
+            words = ", ".join(f"{word} {count:,}" for word, count in self.common_words)
+            lines.append(f"Words of most images: {words}")
+        if self.common_openings:
+            openings = ", ".join(f"{text!r} {count:,}" for text, count in self.common_openings[:_SHOWN])
+            lines.append(f"Captions begin with: {openings}")
+        if any(captions for captions, _ in self.gendered_words.values()):
+            counts = ", ".join(f"{name} {captions:,}" for name, (captions, _) in self.gendered_words.items())
+            lines.append(f"Captions with a gendered word (English): {counts}")
+        return lines
 
     def _vocabulary(self) -> str:
         kept = max(self.vocabulary_size - len(SPECIALS), 0)
@@ -161,13 +218,27 @@ def _pixels(name: str, spread: Spread) -> str:
     return f"{name} {spread.minimum:,} to {spread.maximum:,} (median {spread.median:,.0f})"
 
 
-def _problem_lines(problems: Iterable[Problem]) -> list[str]:
-    by_kind: dict[str, list[Problem]] = defaultdict(list)
-    for problem in problems:
-        by_kind[problem.kind].append(problem)
-    lines = []
-    for kind, found in by_kind.items():
-        lines.append(f"Problem: {kind} ({len(found):,})")
-        lines += [f"  {problem.where}: {problem.message}" for problem in found[:_SHOWN]]
-        lines += [f"  and {len(found) - _SHOWN:,} more"] if len(found) > _SHOWN else []
+def with_findings(report: CheckReport, findings: Iterable[Finding]) -> CheckReport:
+    """Return the report with findings added, in order of severity."""
+    return replace(report, findings=by_severity((*report.findings, *findings)))
+
+
+def finding_lines(findings: Sequence[Finding]) -> list[str]:
+    """Return findings as lines for people: a count, then each kind with up to five places and what to do."""
+    if not findings:
+        return ["Findings: none"]
+    counts = Counter(finding.severity for finding in findings)
+    summary = [
+        f"{counts[severity]} {severity}{'s' if counts[severity] > 1 else ''}"
+        for severity in SEVERITIES
+        if counts[severity]
+    ]
+    lines = [f"Findings: {', '.join(summary)}"]
+    for finding in findings:
+        number = f" ({len(finding.occurrences):,})" if finding.occurrences else ""
+        lines.append(f"{finding.severity}: {finding.kind}{number}: {finding.message}")
+        lines += [f"  {place.line()}" for place in finding.occurrences[:_SHOWN]]
+        left = len(finding.occurrences) - _SHOWN
+        lines += [f"  and {left:,} more"] if left > 0 else []
+        lines.append(f"  to do: {finding.to_do}")
     return lines

@@ -55,7 +55,8 @@ def test_tokens_and_vocabulary_are_counted_by_the_rules_of_training(data: Datase
     assert report.coverage == {"val": 2 / 6, "test": 1 / 3}
     strict = check_dataset(data, text=TextOptions(min_count=9))
     assert (strict.vocabulary_size, strict.coverage) == (0, {})
-    assert "no token occurs 9 times in the train captions: lower text.min_count" in strict.advice
+    (finding,) = (each for each in strict.findings if each.kind == "no vocabulary")
+    assert finding.message == "no token occurs 9 times in the train captions"
 
 
 def test_repeated_captions_are_found_whatever_their_case_and_spacing(data: Dataset) -> None:
@@ -103,7 +104,8 @@ def test_broken_images_are_left_out_of_the_counts_but_not_of_the_vocabulary(data
 
 
 def test_the_lines_are_what_a_person_needs(data: Dataset) -> None:
-    assert check_dataset(data).lines() == [
+    lines = check_dataset(data).lines()
+    assert lines[: next(at for at, line in enumerate(lines) if line.startswith("Findings"))] == [
         "pets.csv (format table): 4 images, 6 captions",
         "Captions per image: 1 to 3, mean 1.5",
         "Images (captions) by split: train 2 (4), val 1 (1), test 1 (1)",
@@ -117,16 +119,27 @@ def test_the_lines_are_what_a_person_needs(data: Dataset) -> None:
         "Image sizes: width 100 to 250 (median 175), height 80 to 80 (median 80)",
         "Different captions: 4, of which 1 describe more than one image",
         "  3 × a dog runs",
-        "Problem: empty caption (1)",
+        "Language: English",
+        "Words of most images: dog 2, runs 2, cat 2",
+    ]
+
+
+def test_findings_are_told_with_places_and_what_to_do(data: Dataset) -> None:
+    lines = check_dataset(data).lines()
+    start = lines.index("Findings: 3 warnings, 2 notes")
+    assert lines[start + 1] == "warning: plain image (4): one colour all over"
+    assert lines[start + 7 : start + 11] == [
+        "warning: empty caption (1): no text",
         "  pets.csv row 9: left out",
-        "To do: images to train on: 2; 500 or more give better captions",
+        "  to do: write a caption, or remove the row",
+        "warning: few images: images to train on: 2",
     ]
 
 
 def test_many_problems_of_a_kind_are_cut_short(data: Dataset) -> None:
     problems = tuple(Problem("missing image", f"{number}.png", "no such file") for number in range(12))
     lines = check_dataset(Dataset(data.examples, "pets.csv", "table", problems)).lines()
-    assert "Problem: missing image (12)" in lines
+    assert "error: missing image (12): named in the table, but there is no such file" in lines
     assert "  4.png: no such file" in lines
     assert "  5.png: no such file" not in lines
     assert "  and 7 more" in lines
@@ -139,20 +152,17 @@ def test_the_report_is_plain_json(data: Dataset) -> None:
     assert read_back["problems"] == [
         {"kind": "empty caption", "where": "pets.csv row 9", "message": "left out"}
     ]
-    assert set(read_back) == set(CheckReport.__dataclass_fields__)
-
-
-def test_advice_names_what_stands_in_the_way(tmp_path: Path) -> None:
-    long_caption = " ".join(["word"] * 50)
-    example = Example("a.png", picture(tmp_path, "a.png", (20, 200)), (long_caption, "!!!"), "train", "d")
-    assert list(check_dataset(Dataset((example,), "x.csv", "table")).advice) == [
-        "the val split has no image: name it in the split column or let cutline split",
-        "the test split has no image: name it in the split column or let cutline split",
-        "images to train on: 1; 500 or more give better captions",
-        "captions cut after 40 tokens: 1; raise text.max_length to keep them",
-        "captions with no word, only punctuation: 1; correct or remove them",
-        "images less than 64 pixels wide or high: 1; use larger ones if you can",
+    assert set(read_back) == {*CheckReport.__dataclass_fields__, "advice"}
+    (empty,) = (each for each in read_back["findings"] if each["kind"] == "empty caption")
+    assert empty["occurrences"] == [
+        {"where": "pets.csv row 9", "detail": "left out", "caption": "", "images": []}
     ]
+
+
+def test_each_finding_gives_advice(data: Dataset) -> None:
+    report = check_dataset(data)
+    assert len(report.advice) == len(report.findings)
+    assert "few images: collect more: 500 or more give better captions" in report.advice
 
 
 def test_undecided_splits_and_an_empty_data_set_are_reported_not_refused(tmp_path: Path) -> None:
