@@ -231,6 +231,8 @@ class Looked:
     """As a check's report."""
 
     problems: tuple[Problem, ...]
+    in_two_splits: tuple[str, ...] = ()
+    source: str = "captions.csv"
 
     def lines(self) -> list[str]:
         return ["1,200 images", "the caption 'a\tdog'"]

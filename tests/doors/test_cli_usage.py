@@ -71,7 +71,10 @@ def test_help_has_a_short_name(command: list[str]) -> None:
 
 PUBLIC_OPTIONS = {
     "demo": ["--out"],
-    "check": ["--images", "--format", "--image-column", "--caption-column"],
+    "check": [
+        *("--images", "--html", "--fix", "--overwrite", "--encoder", "--model"),
+        *("--format", "--image-column", "--caption-column", "--group-column"),
+    ],
     "train": [
         *("--images", "--run", "--preset", "--encoder", "--encoder-weights", "--epochs", "--config", "--set"),
         *("--resume", "--format", "--image-column", "--caption-column", "--group-column"),

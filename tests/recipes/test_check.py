@@ -66,9 +66,17 @@ def test_wrong_options_are_errors(
         check(table, overrides=overrides)
 
 
-def test_an_image_in_two_splits_is_an_error(table: Path) -> None:
-    table.write_text("image,caption,split\n0.png,a dog,train\n0.png,a cat,test\n", encoding="utf-8")
-    with pytest.raises(SplitError, match=r"0\.png"):
+def test_an_image_in_two_splits_is_reported_and_the_rest_looked_at(table: Path) -> None:
+    rows = "image,caption,split\n0.png,a dog,train\n0.png,a cat,test\n1.png,a bird,train\n"
+    table.write_text(rows, encoding="utf-8")
+    report = check(table)
+    assert report.images == 2
+    assert [text.partition(" ")[0] for text in report.in_two_splits] == ["0.png"]
+
+
+def test_images_in_two_splits_without_a_file_are_an_error(table: Path) -> None:
+    table.write_text("image,caption,split\ngone.png,a dog,train\ngone.png,a cat,test\n", encoding="utf-8")
+    with pytest.raises(SplitError, match=r"gone\.png"):
         check(table)
 
 

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from cutline.config import resolve
 from cutline.data.checks import CheckReport, check_dataset
-from cutline.data.identity import identify
-from cutline.data.readers import read_dataset
+from cutline.data.checks.cleaning import Cleaned, clean, write_cleaned
+from cutline.data.checks.report import with_findings
+from cutline.data.checks.sentences import tokenizer_for
+from cutline.data.loading import load
 from cutline.data.splits import assign_splits
+from cutline.errors import RunError
+from cutline.files import write_text
 from cutline.progress import Progress, Silent
+from cutline.recipes.seeing import seeing, unlikely_captions
 from cutline.records import Dataset
+from cutline.report.check_page import MARK, render_check
+
+_BEGINNING: Final = 2_000
 
 
 def check(
@@ -20,25 +30,85 @@ def check(
     *,
     images: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
+    encoder: str | None = None,
+    model: str | Path | None = None,
+    html: str | Path | None = None,
+    fix: str | Path | None = None,
+    overwrite: bool = False,
     progress: Progress = Silent(),  # noqa: B008 (holds no state)
 ) -> CheckReport:
-    """Look a data set over: read it, find its image files, split it as training would, and count.
+    """Look a data set over: read it, find its image files, split it as training would, and examine all of it.
 
-    Splits may be empty here, and images may be few: what training would refuse is reported, not refused.
+    What training would refuse is reported, not refused: empty splits, few images, images in two splits.
 
     Args:
         data: A data set, or the file or folder to read one from.
         images: Folder of the images.
         overrides: ``{"data.KEY": value}`` and ``{"text.KEY": value}``; None values are skipped.
+        encoder: Name of an encoder whose features are to be used as well: for near-duplicates that pixels do
+            not show, and for captions unlike those of similar images. Images it has not seen yet are
+            encoded, which takes longer than everything else; so this is done when asked for only.
+        model: A run folder or a bundle. Captions of val and test images that it finds less likely for their
+            own image than for most others are listed; it must not have been trained on them, so images that
+            its run was trained on are passed over. Its encoder is used as ``encoder`` would be.
+        html: File to write the report to, with pictures. One that a check wrote is replaced.
+        fix: CSV file to write a cleaned table to, with ``NAME.changes.csv`` beside it.
+        overwrite: Let ``html`` and ``fix`` replace any file.
         progress: Told about every stage.
 
     Raises:
-        ConfigError: An override is unknown or out of range.
-        DataError: The data cannot be read at all; SplitError when images are in two splits, with all of
-            them as its ``offenders``.
+        ConfigError: An override is unknown or out of range, or both ``encoder`` and ``model`` are given.
+        DataError: The data cannot be read at all; SplitError when all it has are images in two splits, with
+            all of them as its ``offenders``.
+        RunError: A file that is not to be replaced is in the way.
     """
-    options = resolve("", {}, overrides=overrides)
-    dataset = data if isinstance(data, Dataset) else read_dataset(data, images, options=options.data)
-    if not all(example.digest for example in dataset.examples):
-        dataset = identify(dataset, progress)
-    return check_dataset(assign_splits(dataset, options.data, needed=()), progress, options.text)
+    options = resolve("", {}, overrides={**(overrides or {}), "encoder.name": encoder})
+    outputs = _Outputs(Path(html) if html else None, Path(fix) if fix else None)
+    outputs.refuse_others(overwrite)
+    dataset = load(data, images, options.data, progress, keep_overlaps=True)
+    dataset = assign_splits(dataset, options.data, needed=())
+    with seeing(encoder, model, dataset, options, progress) as eyes:
+        report = check_dataset(eyes.dataset, progress, options.text, eyes.read_features)
+        if model is not None:
+            report = with_findings(report, unlikely_captions(Path(model), eyes, progress))
+    if outputs.fix:
+        tokenizer = tokenizer_for(dataset, options.text)
+        cleaned = clean(dataset, report.findings, report.problems, tokenizer)
+        changes = write_cleaned(cleaned, outputs.fix, Path(images) if images is not None else None)
+        report = replace(report, fixed=_told(cleaned, outputs.fix, changes))
+    if outputs.html:
+        write_text(outputs.html, render_check(report, dataset.examples, progress))
+    return report
+
+
+@dataclass(frozen=True)
+class _Outputs:
+    html: Path | None
+    fix: Path | None
+
+    def refuse_others(self, overwrite: bool) -> None:
+        """Raise RunError when a file is in the way; asked before the work, not after it."""
+        if overwrite:
+            return
+        if self.html and self.html.exists() and not _is_own(self.html):
+            raise RunError(
+                f"{self.html}: exists and was not written by cutline check; name another file, or replace it "
+                "with --overwrite"
+            )
+        if self.fix and self.fix.exists():
+            raise RunError(f"{self.fix}: exists; name another file, or replace it with --overwrite")
+
+
+def _is_own(path: Path) -> bool:
+    with contextlib.suppress(OSError), path.open("rb") as stream:
+        return MARK.encode() in stream.read(_BEGINNING)
+    return False
+
+
+def _told(cleaned: Cleaned, path: Path, changes: Path) -> tuple[str, ...]:
+    captions = sum(len(example.captions) for example in cleaned.examples)
+    return (
+        f"Cleaned table: {path}: {len(cleaned.examples):,} images, {captions:,} captions; every change is in "
+        f"{changes}",
+        *(f"  {done} {count:,}: {kind}" for (done, kind), count in cleaned.counts().items()),
+    )
