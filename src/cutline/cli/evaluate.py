@@ -21,7 +21,7 @@ from cutline.cli.options import (
     reading_overrides,
 )
 from cutline.cli.screen import Screen, failed_items
-from cutline.records import EvaluationResult, LearningCurve
+from cutline.records import EvaluationResult, LearningCurve, Scores
 
 Split = Annotated[str, typer.Option(metavar="NAME", help="Split to evaluate on: train, val, test or all.")]
 Out = Annotated[
@@ -87,31 +87,61 @@ def evaluate(
     return SOME_FAILED if failed else DONE
 
 
-def _table(result: EvaluationResult) -> str:
-    """Set the scores beside those of the most common caption.
+_COLUMNS = {
+    "BLEU-1": "bleu_1",
+    "BLEU-2": "bleu_2",
+    "BLEU-3": "bleu_3",
+    "BLEU-4": "bleu_4",
+    "ROUGE-L": "rouge_l",
+    "CIDEr": "cider",
+    "CIDEr-D": "cider_d",
+}
 
-    Names of scores come first, so that the two columns of figures stand below each other.
-    """
-    model, baseline = result.scores, result.most_common.scores
-    rows = [
-        ("BLEU-1", model.bleu_1, baseline.bleu_1),
-        ("BLEU-2", model.bleu_2, baseline.bleu_2),
-        ("BLEU-3", model.bleu_3, baseline.bleu_3),
-        ("BLEU-4", model.bleu_4, baseline.bleu_4),
-        ("ROUGE-L", model.rouge_l, baseline.rouge_l),
-        ("CIDEr-D", model.cider_d, baseline.cider_d),
-    ]
+
+def _table(result: EvaluationResult) -> str:
+    """Set the scores of the model beside those of everybody else, and add what else is to be known."""
+    model = result.scores
+    human = result.baseline("human")
     lines = [
         f"{model.images:,} {result.split} images, {model.references:,} references, "
         f"tokenizer {model.tokenizer}, {result.decoding}; scores ×100",
-        f"{'':14}{'model':>8}{'most common caption':>22}",
-        *(f"{name:14}{score:8.1f}{other:22.1f}" for name, score, other in rows),
-        f"distinct captions {result.diversity.unique_captions:.0%}; "
-        f"most common caption: {result.most_common.caption}",
-        f"with the reference as input (teacher forcing): loss {result.loss:.3f} nats per token, "
-        f"word accuracy {result.word_accuracy:.1%}",
+        f"{'':24}{''.join(f'{name:>9}' for name in _COLUMNS)}   95 % interval",
+        _row("this model", model),
+        *(_row(other.name, other.scores) for other in result.baselines if other is not human),
     ]
-    return "\n".join(lines)
+    if human is not None:
+        count = f"{human.references_per_image:.3g}"
+        lines.append(f"each reference against the others of its image, so {count} references per caption:")
+        lines.append(_row("human", human.scores))
+        lines += [_row("this model", human.model_scores)] if human.model_scores else []
+    return "\n".join([*lines, *_facts(result)])
+
+
+def _row(name: str, scores: Scores) -> str:
+    interval = scores.intervals.get("cider_d")
+    ends = f"   {interval.low:.1f} to {interval.high:.1f}" if interval else ""
+    return f"{name:24}{''.join(f'{getattr(scores, field):9.1f}' for field in _COLUMNS.values())}{ends}"
+
+
+def _facts(result: EvaluationResult) -> list[str]:
+    diversity, looking = result.diversity, result.looking
+    lines = [
+        f"distinct captions {diversity.unique_captions:.0%}, different words {diversity.words:,}; "
+        f"most common caption: {result.most_common.caption}",
+    ]
+    if looking is not None:
+        answer = "it looks at the pictures" if looking.looking else "NOT LOOKING AT THE PICTURE"
+        lines.append(
+            f"looking test: CIDEr-D {looking.cider_d:.1f}, with the features of other images "
+            f"{looking.shuffled_cider_d:.1f}: {answer}"
+        )
+        lines += [f"  likely cause: {cause}" for cause in looking.causes]
+    return [
+        *lines,
+        f"with the reference as input (teacher forcing): loss {result.loss:.3f} nats per token, "
+        f"perplexity {result.perplexity:.1f}, word accuracy {result.word_accuracy:.1%}",
+        f"signature: {result.scores.signature}",
+    ]
 
 
 def _learning(curve: LearningCurve) -> str:

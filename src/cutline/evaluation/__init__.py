@@ -1,7 +1,8 @@
 """Captioning a split, scoring what came out, and finding out what the scores mean. NumPy alone."""
 
-from cutline.evaluation.baselines import most_common_caption
+from cutline.evaluation.baselines import Setting, compare_with_others, most_common_caption
 from cutline.evaluation.captioning import ReadFeatures, caption_examples
+from cutline.evaluation.looking import Circumstances, looking_test
 from cutline.evaluation.scoring import (
     ScoringTokens,
     make_scorer,
@@ -11,9 +12,13 @@ from cutline.evaluation.scoring import (
 )
 
 __all__ = [
+    "Circumstances",
     "ReadFeatures",
     "ScoringTokens",
+    "Setting",
     "caption_examples",
+    "compare_with_others",
+    "looking_test",
     "make_scorer",
     "most_common_caption",
     "references_of",

@@ -2,11 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
 
-from cutline.metrics import most_common
-from cutline.records import Example
+import numpy as np
+
+from cutline.evaluation.captioning import ReadFeatures
+from cutline.evaluation.consensus import Consensus
+from cutline.evaluation.neighbours import nearest
+from cutline.evaluation.scoring import ScoringTokens
+from cutline.metrics import Scorer, most_common
+from cutline.metrics.contributions import BLEU_STATISTICS, METRICS, corpus_scores
+from cutline.metrics.significance import intervals_of_scores
+from cutline.progress import Progress
+from cutline.records import MOST_COMMON, Baseline, Example, Scores
 from cutline.text import Tokenizer
+
+NEIGHBOURS: Final = 60
+"""Most similar training images whose captions vote; the figure of the paper, 90, is for a data set 20 times
+as large."""
+_SEED: Final = 0
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The images on which everybody is compared.
+
+    Attributes:
+        examples: The N images that are scored.
+        training: The training images whose features can be read; may be empty.
+        read: Gives features by digest.
+        tokens: How captions are cut for scoring.
+        scorer: Holds the references of the examples.
+        facts: For the signatures: decoding, split, data.
+    """
+
+    examples: Sequence[Example]
+    training: Sequence[Example]
+    read: ReadFeatures
+    tokens: ScoringTokens
+    scorer: Scorer
+    facts: Mapping[str, str]
+
+    @property
+    def references_per_image(self) -> float:
+        """Mean number of references."""
+        return len(self.scorer.references.image_of) / len(self.examples)
 
 
 def most_common_caption(examples: Iterable[Example], tokenizer: Tokenizer) -> str:
@@ -21,3 +63,125 @@ def most_common_caption(examples: Iterable[Example], tokenizer: Tokenizer) -> st
         for caption in example.captions
     )
     return most_common(captions, 1)[0][0]
+
+
+def compare_with_others(
+    setting: Setting, texts: Mapping[str, str], common: str, progress: Progress
+) -> tuple[Baseline, ...]:
+    """Score what people and simpler ways of captioning give for the same images, with intervals.
+
+    Args:
+        setting: Images, references and training images.
+        texts: The model's hypotheses, image_id → text.
+        common: The most common training caption.
+        progress: Told about the search for similar images.
+
+    Returns:
+        ``"human"`` where images have two references or more; the most common caption, always; and, where
+        training images are at hand, a random training caption, the nearest neighbour and the consensus of
+        neighbours.
+    """
+    human = human_baseline(setting, texts)
+    found = [human] if human else []
+    found.append(_scored(setting, MOST_COMMON, dict.fromkeys(texts, common), common))
+    if setting.training:
+        found.append(_random_caption(setting))
+        found += _copied_captions(setting, progress)
+    return tuple(found)
+
+
+def human_baseline(setting: Setting, texts: Mapping[str, str]) -> Baseline | None:
+    """Score each reference against the others of its image.
+
+    There are as many rounds as an image has references; in each one the next reference is the hypothesis. The
+    model is scored against exactly the same references, because fewer references give lower scores. Document
+    frequencies are those of the references left in a round. BLEU adds its counts up over all rounds, the
+    other scores are means over rounds, then over images.
+
+    Returns:
+        The baseline, or None when no image has two references.
+    """
+    several = [example for example in setting.examples if len(example.captions) > 1]
+    if not several:
+        return None
+    row_of = {example.image_id: row for row, example in enumerate(several)}
+    human, model = np.zeros((2, len(several), BLEU_STATISTICS + 3))
+    rounds = np.array([len(example.captions) for example in several])
+    for left_out in range(int(rounds.max())):
+        taking_part = [example for example in several if left_out < len(example.captions)]
+        rows = [row_of[example.image_id] for example in taking_part]
+        scorer = Scorer(
+            {e.image_id: e.captions[:left_out] + e.captions[left_out + 1 :] for e in taking_part},
+            setting.tokens.tokenise,
+            setting.tokens.name,
+        )
+        human[rows] += scorer.contributions({e.image_id: e.captions[left_out] for e in taking_part})
+        model[rows] += scorer.contributions({e.image_id: texts[e.image_id] for e in taking_part})
+    human[:, BLEU_STATISTICS:] /= rounds[:, None]
+    model[:, BLEU_STATISTICS:] /= rounds[:, None]
+    like = setting.scorer.score(texts, facts={**setting.facts, "references": "each left out in turn"})
+    # An image with n references takes part n times, each time with n - 1 of them.
+    per_image = float((rounds * (rounds - 1)).sum() / rounds.sum())
+    return Baseline(
+        "human",
+        _pooled(human, replace(like, references=int(rounds.sum()))),
+        per_image,
+        model_scores=_pooled(model, replace(like, references=int(rounds.sum()))),
+        note="each reference against the others of its image; the model against the same references",
+    )
+
+
+def _pooled(contributions: np.ndarray, like: Scores) -> Scores:
+    scores = corpus_scores(contributions.sum(0), len(contributions)).tolist()
+    return replace(
+        like,
+        **dict(zip(METRICS, scores, strict=True)),
+        images=len(contributions),
+        intervals=intervals_of_scores(contributions),
+    )
+
+
+def _scored(
+    setting: Setting, name: str, captions: Mapping[str, str], caption: str = "", note: str = ""
+) -> Baseline:
+    facts = {**setting.facts, "decoding": name}
+    scores = setting.scorer.score(captions, intervals=True, facts=facts)
+    return Baseline(name, scores, setting.references_per_image, caption, note=note)
+
+
+def _random_caption(setting: Setting) -> Baseline:
+    pool = [caption for example in setting.training for caption in example.captions]
+    rng = np.random.default_rng(_SEED)
+    chosen = rng.integers(0, len(pool), len(setting.examples)).tolist()
+    captions = {e.image_id: pool[at] for e, at in zip(setting.examples, chosen, strict=True)}
+    note = "drawn for each image among all training captions"
+    return _scored(setting, "random training caption", captions, note=note)
+
+
+def _copied_captions(setting: Setting, progress: Progress) -> list[Baseline]:
+    """Copy captions of the training images that look most alike to the encoder."""
+    found = nearest(
+        setting.read,
+        [example.digest for example in setting.examples],
+        [example.digest for example in setting.training],
+        NEIGHBOURS,
+        progress,
+    )
+    if not found.shape[1]:
+        return []
+    ids = [str(number) for number in range(len(setting.training))]
+    consensus = Consensus(
+        {key: e.captions for key, e in zip(ids, setting.training, strict=True)}, setting.tokens.tokenise
+    )
+    first, voted = {}, {}
+    with progress.stage("letting neighbours vote", len(setting.examples), "images") as stage:
+        for example, neighbours in zip(setting.examples, found.tolist(), strict=True):
+            first[example.image_id] = consensus.choose([ids[neighbours[0]]])
+            voted[example.image_id] = consensus.choose([ids[at] for at in neighbours])
+            stage.advance()
+    near = "of the training image with the most similar features, the caption its others agree with most"
+    vote = f"of the {found.shape[1]} most similar training images, the caption the others agree with most"
+    return [
+        _scored(setting, "nearest neighbour", first, note=near),
+        _scored(setting, "consensus of neighbours", voted, note=vote),
+    ]

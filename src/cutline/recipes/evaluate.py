@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, cast
@@ -16,14 +16,19 @@ from cutline.data.splits import load_splits, require_split
 from cutline.data.text_vectorization import vectorization_layer
 from cutline.errors import ConfigError, DataError, RunError, SplitError
 from cutline.evaluation import (
+    Circumstances,
+    Setting,
     caption_examples,
+    compare_with_others,
+    looking_test,
     make_scorer,
     most_common_caption,
     references_of,
     scoring_tokens,
     texts_of,
 )
-from cutline.metrics import Scorer, measure_diversity
+from cutline.evaluation.slices import slices
+from cutline.metrics import measure_diversity
 from cutline.models.sessions import KerasSession
 from cutline.progress import Progress, Silent
 from cutline.recipes import run_folder as layout
@@ -32,7 +37,7 @@ from cutline.recipes.learning_curve import measure_learning_curve, plan_learning
 from cutline.recipes.prepare import load_dataset, split_dataset
 from cutline.recipes.report import evaluation_folder, write_evaluation_report
 from cutline.recipes.results import EVALUATION, save_evaluation
-from cutline.records import MOST_COMMON, SPLITS, Baseline, Dataset, EvaluationResult, Example
+from cutline.records import SPLITS, Dataset, EvaluationResult, Example, Hypothesis
 from cutline.runtime import Bundle
 from cutline.training.trainer import Trainer
 
@@ -211,21 +216,36 @@ def _evaluate(
     examples, vocabulary = dataset.examples, captioner.vocabulary
     if not examples:
         raise DataError(f"{dataset.source}: none of the images of split {split!r} can be read")
-    hypotheses = caption_examples(
-        captioner.session, feature_reader(store), examples, vocabulary, groups.decoding, progress
-    )
+    read = feature_reader(store)
+
+    def hypotheses_of(some: Sequence[Example]) -> dict[str, Hypothesis]:
+        return caption_examples(captioner.session, read, some, vocabulary, groups.decoding, progress)
+
+    hypotheses = hypotheses_of(examples)
     texts = texts_of(hypotheses)
-    scoring = scoring_tokens(vocabulary.tokenizer, (text for e in examples for text in e.captions))
+    tokens = scoring_tokens(vocabulary.tokenizer, (text for e in examples for text in e.captions))
     scorer = make_scorer(examples, vocabulary.tokenizer)
-    baseline = captioner.bundle.details.get("most_common_caption") or most_common_caption(
+    common = captioner.bundle.details.get("most_common_caption") or most_common_caption(
         train or examples, vocabulary.tokenizer
+    )
+    facts = {"decoding": _describe(groups.decoding), "split": split, "data": dataset.fingerprint()}
+    # Images nobody encoded yet are not worth minutes of work for a comparison.
+    seen = [example for example in train if example.digest in store]
+    setting = Setting(examples, seen, read, tokens, scorer, facts)
+    training = [caption for example in train for caption in example.captions]
+    diversity = measure_diversity(list(texts.values()), tokens.tokenise, training or None)
+    circumstances = Circumstances(diversity, captioner.bundle.details.get("epoch", 0))
+    looking = looking_test(
+        examples, texts, lambda some: texts_of(hypotheses_of(some)), scorer, read, circumstances
     )
     loss, accuracy = _teacher_forced(captioner, dataset, store, groups)
     return EvaluationResult(
         split=split,
-        scores=scorer.score(texts),
-        baselines=(_most_common(scorer, texts, baseline),),
-        diversity=measure_diversity(list(texts.values()), scoring.tokenise),
+        scores=scorer.score(texts, intervals=True, facts=facts),
+        baselines=compare_with_others(setting, texts, common, progress),
+        diversity=diversity,
+        looking=looking,
+        slices=slices(examples, texts, scorer, vocabulary, training=training),
         loss=loss,
         word_accuracy=accuracy,
         captions=texts,
@@ -237,12 +257,6 @@ def _evaluate(
         decoding=_describe(groups.decoding),
         problems=dataset.problems,
     )
-
-
-def _most_common(scorer: Scorer, image_ids: Iterable[str], caption: str) -> Baseline:
-    references = scorer.references
-    scores = scorer.score(dict.fromkeys(image_ids, caption))
-    return Baseline(MOST_COMMON, scores, len(references.image_of) / len(references), caption)
 
 
 def _teacher_forced(
