@@ -3,8 +3,21 @@
 Decoding sees a :class:`StepModel`, never a framework.
 """
 
+from cutline.decoding.agreement import agreement
 from cutline.decoding.beam import beam
 from cutline.decoding.greedy import greedy
+from cutline.decoding.rescore import TokenScores, rescore
+from cutline.decoding.sampling import sample
 from cutline.decoding.step_model import DecodeResult, State, StepModel
 
-__all__ = ["DecodeResult", "State", "StepModel", "beam", "greedy"]
+__all__ = [
+    "DecodeResult",
+    "State",
+    "StepModel",
+    "TokenScores",
+    "agreement",
+    "beam",
+    "greedy",
+    "rescore",
+    "sample",
+]
