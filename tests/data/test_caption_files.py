@@ -267,6 +267,23 @@ def test_two_best_captions_of_one_image_are_refused(tmp_path: Path) -> None:
         read_hypotheses(table(tmp_path / "n.csv", ("image", "rank", "caption"), rows))
 
 
+def test_no_other_column_of_numbers_is_taken_for_ranks(tmp_path: Path) -> None:
+    rows = [("a.jpg", 1, "a dog"), ("a.jpg", 2, "a cat")]
+    with pytest.raises(DataError, match=r"'a\.jpg' has 2 captions"):
+        read_hypotheses(table(tmp_path / "n.csv", ("image", "people", "caption"), rows))
+
+
+def test_equal_captions_of_an_n_best_list_stay_in_it(tmp_path: Path) -> None:
+    rows = [("a.jpg", 2, "a dog"), ("a.jpg", 1, "a dog"), ("a.jpg", 3, "a cat")]
+    path = table(tmp_path / "n.csv", ("image", "rank", "caption"), rows)
+    assert read_hypotheses(path).captions == {"a.jpg": ("a dog", "a dog", "a cat")}
+
+
+def test_a_tab_in_a_quoted_caption_is_part_of_it(tmp_path: Path) -> None:
+    path = table(tmp_path / "t.csv", ("image", "caption"), [("a.jpg", "a dog\tand a cat")])
+    assert read_hypotheses(path).captions == {"a.jpg": ("a dog\tand a cat",)}
+
+
 def test_what_the_command_prints_is_read_confidence_left_out(tmp_path: Path) -> None:
     path = tmp_path / "printed.tsv"
     path.write_text("in/a.jpg\ta dog, running\t0.83\nin/b.jpg\ta cat\t0.21\n", encoding="utf-8")

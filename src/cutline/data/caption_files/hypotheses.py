@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from cutline.data.caption_files.contents import CaptionFile
@@ -39,7 +40,8 @@ def read_hypotheses(
         >>> read_hypotheses(file).captions
         {'7': ('a dog',)}
     """
-    rows, ranked = read_ranked_rows(*find_source(path, image_column, caption_column))
+    rows = _without_confidence(read_ranked_rows(*find_source(path, image_column, caption_column)))
+    ranked = any(isinstance(row, Row) and row.group for row in rows)
     problems = [row for row in rows if isinstance(row, Problem)]
     found: dict[str, list[Row]] = {}
     for row in (row for row in rows if isinstance(row, Row)):
@@ -49,15 +51,15 @@ def read_hypotheses(
             found.setdefault(row.image_id or _name(row), []).append(row)
     if not found:
         raise DataError(f"{path}: no captions in it; give one per image")
-    captions = {key: _best_first(ours, ranked) for key, ours in found.items()}
-    torn = [key for key, texts in captions.items() if len(texts) > 1 and not _is_ranked(found[key], ranked)]
+    captions = {key: _best_first(ours) for key, ours in found.items()}
+    torn = [key for key, texts in captions.items() if len(texts) > 1 and not _are_ranked(found[key])]
     if torn:
         raise _several(path, torn, found)
     return CaptionFile(
         str(path),
         captions,
         {key: _name(ours[0]) for key, ours in found.items()},
-        problems=tuple(_without_tabs(problems, rows)),
+        problems=tuple(problems),
     )
 
 
@@ -65,18 +67,26 @@ def _name(row: Row) -> str:
     return row.image.replace("\\", "/")
 
 
-def _best_first(rows: Iterable[Row], ranked: bool) -> tuple[str, ...]:
-    """Return the different captions of rows, in their order or, better, by rank."""
-    return tuple(dict.fromkeys(map(_text, sorted(rows, key=_rank) if ranked else rows)))
+def _without_confidence(rows: Sequence[Row | Problem]) -> list[Row | Problem]:
+    """Cut off what ``cutline caption`` prints behind a second tab, which is not meant to be mended."""
+    mended = {row.where for row in rows if isinstance(row, Problem) and row.kind == "mended row"}
+    printed = {row.where for row in rows if isinstance(row, Row) and "\t" in row.caption} & mended
+    kept = [row for row in rows if isinstance(row, Row) or row.where not in printed]
+    return [_without_tab(row) if isinstance(row, Row) and row.where in printed else row for row in kept]
 
 
-def _text(row: Row) -> str:
-    # What cutline caption prints behind a second tab is how sure it is.
-    return clean_caption(row.caption.partition("\t")[0])
+def _without_tab(row: Row) -> Row:
+    return replace(row, caption=row.caption.partition("\t")[0])
 
 
-def _is_ranked(rows: Sequence[Row], ranked: bool) -> bool:
-    return ranked and len(set(map(_rank, rows))) == len(rows)
+def _best_first(rows: Sequence[Row]) -> tuple[str, ...]:
+    """Return the captions of rows by rank; the different ones where ranks are equal."""
+    texts = tuple(clean_caption(row.caption) for row in sorted(rows, key=_rank))
+    return texts if _are_ranked(rows) else tuple(dict.fromkeys(texts))
+
+
+def _are_ranked(rows: Sequence[Row]) -> bool:
+    return len(set(map(_rank, rows))) == len(rows)
 
 
 def _rank(row: Row) -> int:
@@ -92,9 +102,3 @@ def _several(path: Path, torn: Sequence[str], found: Mapping[str, Sequence[Row]]
         f"{path}: image {torn[0]!r} has {len(rows)} captions ({where}){others}; hypotheses are one per "
         "image, or numbered in a column 'rank'; references are given second, behind the hypotheses"
     )
-
-
-def _without_tabs(problems: Iterable[Problem], rows: Iterable[Row | Problem]) -> list[Problem]:
-    """Leave out that rows with a second tab were mended, as they are meant to be."""
-    tabbed = {row.where for row in rows if isinstance(row, Row) and "\t" in row.caption}
-    return [problem for problem in problems if problem.kind != "mended row" or problem.where not in tabbed]

@@ -52,17 +52,17 @@ def read_rows(name: str, source: Source) -> list[Row | Problem]:
         raise
 
 
-def read_ranked_rows(name: str, source: Source) -> tuple[list[Row | Problem], bool]:
-    """Read all rows of a file with the rank of each as its group; False when the file ranks nothing.
+def read_ranked_rows(name: str, source: Source) -> list[Row | Problem]:
+    """Read all rows of a file with the rank of each in place of its group; blank where there is none.
 
     Raises:
         DataError: As in :func:`read_rows`.
     """
     try:
-        rows = read_rows(name, replace(source, group_column=RANK))
+        return read_rows(name, replace(source, group_column=RANK))
     except DataError:
-        return read_rows(name, source), False
-    return rows, any(isinstance(row, Row) and row.group for row in rows)
+        rows = read_rows(name, source)
+    return [replace(row, group="") if isinstance(row, Row) else row for row in rows]
 
 
 def _rows(name: str, source: Source) -> Rows:
