@@ -64,7 +64,8 @@ def test_hypotheses_are_compared_without_their_attention():
 def test_scores_as_a_dictionary_keep_their_order():
     scores = Scores(1, 2, 3, 4, 5, 6, 6.5, 7, 8, "ptb")
     assert list(scores.as_dict()) == [
-        "bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "cider_d", "images", "references", "tokenizer",
+        "bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "cider", "cider_d",
+        "images", "references", "tokenizer", "meteor", "spice", "not_computed", "intervals", "signature",
     ]  # fmt: skip
     assert Scores(**scores.as_dict()) == scores
 

@@ -101,6 +101,27 @@ class CiderD:
         clipped *= np.exp(-(gap.astype(np.float64) ** 2) / (2 * _SIGMA**2))
         return self._per_image(plain), self._per_image(clipped)
 
+    def similarities(self) -> list[Floats]:
+        """Return how near the references of each image are to each other in CIDEr, 0..1: N arrays (K, K)."""
+        references, sizes = (
+            self.references,
+            np.diff(self.references.starts, append=len(self.references.image_of)),
+        )
+        kernels = [np.zeros((size, size)) for size in sizes.tolist()]
+        for ngrams, weights, norms in zip(references.ngrams, self._weights, self._norms, strict=True):
+            scaled = np.divide(
+                weights, norms[ngrams.owner], out=np.zeros_like(weights), where=norms[ngrams.owner] > 0
+            )
+            bounds = np.searchsorted(ngrams.keys >> 32, np.arange(len(sizes) + 1))
+            rows = np.searchsorted(ngrams.place, bounds)
+            for image, kernel in enumerate(kernels):
+                here = slice(rows[image], rows[image + 1])
+                vectors = np.zeros((len(kernel), bounds[image + 1] - bounds[image]))
+                own = ngrams.owner[here] - references.starts[image]
+                vectors[own, ngrams.place[here] - bounds[image]] = scaled[here]
+                kernel += vectors @ vectors.T / ORDERS
+        return kernels
+
     def _overlaps(self, hypotheses: CookedHypotheses, order: int, weights: Floats) -> tuple[Floats, Floats]:
         """Return the dot product of each reference with the hypothesis of its image, (R,); also clipped."""
         ngrams, own = self.references.ngrams[order], self._weights[order]

@@ -124,6 +124,20 @@ class ReferenceSet:
         places = tuple(find(own.keys, theirs.keys()) for own, theirs in zip(self.ngrams, counts, strict=True))
         return CookedHypotheses(captions, counts, places)
 
+    def joined(self, hypotheses: Mapping[str, str]) -> dict[str, str]:
+        """Return image_id → the tokens of its hypothesis joined by blanks."""
+        return {image_id: " ".join(self._tokenise(hypotheses[image_id])) for image_id in self.image_ids}
+
+    def joined_references(self) -> dict[str, list[str]]:
+        """Return image_id → the tokens of each of its references joined by blanks."""
+        words = np.array(self.index.words(), dtype=object)
+        ends = np.cumsum(self.captions.lengths)[:-1]
+        sentences = [" ".join(tokens) for tokens in np.split(words[self.captions.tokens], ends)]
+        joined: dict[str, list[str]] = {image_id: [] for image_id in self.image_ids}
+        for image, sentence in zip(self.image_of.tolist(), sentences, strict=True):
+            joined[self.image_ids[image]].append(sentence)
+        return joined
+
     def _grouped(self, order: int) -> tuple[ReferenceNgrams, SmallInts]:
         """Return the n-grams of ``order`` + 1 tokens by image, and the place of each in reading order."""
         owners, total = self.captions.owners[order], len(self.captions.owners[order])

@@ -12,6 +12,7 @@ from cutline.metrics.bleu import Bleu, bleu_of
 from cutline.metrics.cider import CiderD
 from cutline.metrics.contributions import METRICS, corpus_scores
 from cutline.metrics.document_frequencies import DocumentFrequencies
+from cutline.metrics.java import JavaScores, java_scores
 from cutline.metrics.markers import has_marker
 from cutline.metrics.ptb import tokenise_ptb
 from cutline.metrics.references import CookedHypotheses, Floats, ReferenceSet, Tokenise
@@ -80,22 +81,26 @@ class Scorer:
             hypotheses: image_id → hypothesis.
             intervals: Fill :attr:`Scores.intervals`: 95 %, percentile bootstrap over images, 1,000 samples
                 from seed 0, document frequencies held fixed.
-            java: Ask for METEOR and SPICE as well; without the extra or Java they stay None.
+            java: Ask for METEOR and SPICE as well, which takes a minute; where they cannot be had,
+                :attr:`Scores.not_computed` says why.
             facts: For the signature, what cannot be seen from here: ``"decoding"``, ``"split"``, ``"data"``
                 (a fingerprint), or any other.
 
         Raises:
             DataError: Hypotheses and references are not of the same images; both differences are listed.
         """
-        del java
         contributions = self.contributions(hypotheses)
         found = corpus_scores(contributions.sum(0), len(self.references)).tolist()
+        asked = self._ask_java(hypotheses) if java else JavaScores()
         markers = self._markers or any(map(has_marker, hypotheses.values()))
         return Scores(
             **dict(zip(METRICS, found, strict=True)),
             images=len(self.references),
             references=len(self.references.image_of),
             tokenizer=self._tokenizer_name,
+            meteor=asked.meteor,
+            spice=asked.spice,
+            not_computed=asked.notes,
             intervals=intervals_of_scores(contributions) if intervals else {},
             signature=signature({**self._facts, "markers": "left in" if markers else "stripped", **facts}),
         )
@@ -121,6 +126,12 @@ class Scorer:
     def cider_d_per_image(self, hypotheses: Mapping[str, str]) -> dict[str, float]:
         """Return image_id → CIDEr-D of its hypothesis, ×100, in the order of the references."""
         return dict(zip(self.references.image_ids, self._cider.score(hypotheses)[1].tolist(), strict=True))
+
+    def _ask_java(self, hypotheses: Mapping[str, str]) -> JavaScores:
+        if self._tokenizer_name != "ptb":
+            reason = f"it is for English; these captions were tokenised as {self._tokenizer_name!r}"
+            return JavaScores(notes={"meteor": reason, "spice": reason})
+        return java_scores(self.references.joined(hypotheses), self.references.joined_references())
 
     def _means(self, cooked: CookedHypotheses) -> tuple[Floats, Floats, Floats]:
         """Return ROUGE-L, CIDEr and CIDEr-D of each image."""

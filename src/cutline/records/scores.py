@@ -29,6 +29,7 @@ class Scores:
         tokenizer: Name of the tokenisation applied to both sides.
         meteor: METEOR, or None when it was not computed.
         spice: SPICE, or None when it was not computed.
+        not_computed: Name of a score that was asked for and is None → why, one line.
         intervals: Name of a score above → its bootstrap interval over images; empty when not computed.
         signature: One line that says how the scores were computed, ``""`` when unknown.
 
@@ -50,6 +51,7 @@ class Scores:
     tokenizer: str
     meteor: float | None = None
     spice: float | None = None
+    not_computed: Mapping[str, str] = field(default_factory=dict)
     intervals: Mapping[str, Interval] = field(default_factory=dict)
     signature: str = ""
 
