@@ -85,7 +85,7 @@ def test_scores_have_intervals_and_say_how_they_came_about(world: World) -> None
         world.hypotheses, intervals=True, facts={"data": scores.signature.rpartition(":")[2]}
     )
     assert scores.intervals["cider_d"].low <= scores.cider_d <= scores.intervals["cider_d"].high
-    assert set(report.hypotheses.not_computed) == {"meteor", "spice"}
+    assert (scores.meteor, scores.spice, scores.not_computed) == (None, None, {})
     assert (report.split, report.missing, report.extra, report.notes) == ("all", (), (), ())
 
 
@@ -194,6 +194,30 @@ def test_captions_of_the_train_split_are_known_as_such(world: World, tmp_path: P
     report = score_files(dump(tmp_path / "some.json", texts), references, options=options)
     assert report.hypotheses.diversity.novel_captions == pytest.approx(5 / 7)
     assert score_files(world.h, references).hypotheses.diversity.novel_captions is None
+
+
+def test_n_best_lists_are_measured_for_variety_and_their_best_is_scored(world: World) -> None:
+    lines = [
+        {"image": image, "caption": text, "hypotheses": [{"caption": text}, {"caption": f"two {text}s"}]}
+        for image, text in world.hypotheses.items()
+    ]
+    path = world.folder / "n.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    found, best = score_files(path, world.r).hypotheses, score_files(world.h, world.r).hypotheses
+    assert found.scores == best.scores
+    assert 0 < (found.diversity.self_cider or 0) < 1
+    assert 0 < (found.diversity.mbleu_4 or 0) < 100
+    assert (best.diversity.self_cider, best.diversity.mbleu_4) == (None, None)
+
+
+def test_without_java_the_reason_is_told_and_nothing_else_is_lost(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    scores = score_files(world.h, world.r, options=ScoreOptions(java=True)).hypotheses.scores
+    assert (scores.meteor, scores.spice) == (None, None)
+    assert set(scores.not_computed) == {"meteor", "spice"}
+    assert scores.cider_d == score_files(world.h, world.r).hypotheses.scores.cider_d
 
 
 def test_a_second_file_is_compared_image_by_image(world: World, tmp_path: Path) -> None:

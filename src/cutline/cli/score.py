@@ -13,7 +13,7 @@ from cutline.cli.door import door
 from cutline.cli.failures import DONE, SOME_FAILED
 from cutline.cli.screen import Screen, failed_items, visible
 from cutline.errors import ImageMismatchError
-from cutline.records import Comparison, Diversity, ScoredCaptions, ScoreReport
+from cutline.records import Comparison, ScoredCaptions, ScoreReport
 
 _READING = "How files are read"
 _SCORING = "How captions are scored"
@@ -29,6 +29,7 @@ _NAMES: Final = {
     "spice": "SPICE",
 }
 _CLEAR: Final = 0.05
+_NOT_ASKED: Final = "it needs Java; ask for it with --java"
 
 Hypotheses = Annotated[
     str,
@@ -158,7 +159,7 @@ def _lines(report: ScoreReport) -> Iterator[str]:
     )
     yield f"{'':9}{'score':>9}   95 % interval"
     yield from _table(report.hypotheses)
-    yield from _describe(report.hypotheses.diversity)
+    yield from _describe(report.hypotheses)
     yield f"signature: {scores.signature}"
     if report.against is not None:
         yield ""
@@ -172,17 +173,19 @@ def _table(scored: ScoredCaptions) -> Iterator[str]:
     for name, shown in _NAMES.items():
         value = getattr(scored.scores, name)
         if value is None:
-            yield f"{shown:9}   not computed: {scored.not_computed.get(name, 'no reason is known')}"
+            yield f"{shown:9}   not computed: {scored.scores.not_computed.get(name, _NOT_ASKED)}"
             continue
         interval = scored.scores.intervals.get(name)
         ends = "" if interval is None else f"   {interval.low:.1f} to {interval.high:.1f}"
         yield f"{shown:9}{value:9.1f}{ends}"
 
 
-def _describe(diversity: Diversity) -> Iterator[str]:
+def _describe(scored: ScoredCaptions) -> Iterator[str]:
+    diversity = scored.diversity
+    unit = "characters" if scored.scores.tokenizer == "character" else "words"
     facts = [
-        f"{diversity.words:,} different words",
-        f"{diversity.mean_length:.1f} words per caption",
+        f"{diversity.words:,} different {unit}",
+        f"{diversity.mean_length:.1f} {unit} per caption",
         f"{diversity.unique_captions:.0%} of the captions are different",
     ]
     if diversity.novel_captions is not None:

@@ -20,11 +20,10 @@ from cutline.evaluation import ScoringTokens, scoring_tokens
 from cutline.metrics import DocumentFrequencies, Scorer, compare, measure_diversity, strip_markers
 from cutline.progress import Progress, Silent
 from cutline.recipes.same_images import SameImages, same_images
-from cutline.records import Dataset, Example, ScoredCaptions, ScoreReport
+from cutline.records import Comparison, Dataset, Example, ScoredCaptions, ScoreReport
 from cutline.text import Tokenizer, choose_level
 
 TOKENIZERS: Final = ("auto", "ptb", "word", "character")
-_NOT_ASKED: Final = "not asked for; it needs Java: --java"
 
 
 @dataclass(frozen=True)
@@ -98,13 +97,12 @@ def score_files(
     notes = (*common.notes, *_notes(common, scored, scorer.marked_references))
     for note in notes:
         progress.warn(note)
-    comparisons = compare(scorer.scorer, *map(scorer.stripped, common.texts)) if len(files) > 1 else {}
     return ScoreReport(
         hypotheses=scored[0],
         references=str(references),
         split=options.split,
         against=scored[1] if len(files) > 1 else None,
-        comparisons=tuple(comparisons.values()),
+        comparisons=_compared(scorer, common, progress) if len(files) > 1 else (),
         missing=common.missing,
         extra=common.extra,
         notes=notes,
@@ -142,18 +140,26 @@ class _Scoring:
         per_image = self.scorer.per_image(captions)
         rows = zip(*(values.tolist() for values in per_image.values()), strict=True)
         found = list(captions.values())
+        lists = {key: list(map(strip_markers, several)) for key, several in texts.items() if len(several) > 1}
         return ScoredCaptions(
             source=file.source,
             scores=scores,
-            diversity=measure_diversity(found, self._tokens.tokenise, self._training),
+            diversity=measure_diversity(found, self._tokens.tokenise, self._training, lists),
             image_scores={
                 image: dict(zip(per_image, row, strict=True))
                 for image, row in zip(self.scorer.references.image_ids, rows, strict=True)
             },
-            not_computed={} if self._java else {"meteor": _NOT_ASKED, "spice": _NOT_ASKED},
             blank=sum(not caption for caption in found),
             marked=_changed((one[0] for one in texts.values()), found),
         )
+
+
+def _compared(scorer: _Scoring, common: SameImages, progress: Progress) -> tuple[Comparison, ...]:
+    images = len(common.references)
+    with progress.stage("comparing", images, "images") as stage:
+        found = compare(scorer.scorer, *map(scorer.stripped, common.texts))
+        stage.advance(images)
+    return tuple(found.values())
 
 
 def _tokens(name: str, captions: Sequence[str]) -> ScoringTokens:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from cutline.records.data import Problem
 from cutline.records.scores import Comparison, Diversity, Scores
@@ -18,7 +18,6 @@ class ScoredCaptions:
         scores: With intervals and signature.
         diversity: How varied the captions are.
         image_scores: image_id → name of a score → its value for this image alone, ×100.
-        not_computed: Name of a score → why it is None.
         blank: Number of captions that say nothing; they score 0.
         marked: Number of captions that start or end markers were stripped from.
     """
@@ -27,7 +26,6 @@ class ScoredCaptions:
     scores: Scores
     diversity: Diversity
     image_scores: Mapping[str, Mapping[str, float]]
-    not_computed: Mapping[str, str] = field(default_factory=dict)
     blank: int = 0
     marked: int = 0
 
