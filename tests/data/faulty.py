@@ -1,7 +1,7 @@
 """A seeded data set with one of nearly every fault planted in it, and a list of where they are.
 
-The scenes of the sample set are sound, so whatever is found beside the planted faults is a false alarm. Faults
-that concern a data set as a whole cannot all be in one, so they have small sets of their own.
+The scenes of the sample set are sound, so whatever is found beside the planted faults is a false alarm.
+Faults that concern a data set as a whole cannot all be in one, so they have small sets of their own.
 """
 
 from __future__ import annotations

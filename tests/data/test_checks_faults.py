@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.data.faulty import Faulty, photo, plant_faults
+from tests.data.faulty import Faulty, photo
 
 from cutline.config import TextOptions
 from cutline.data.checks import KINDS, CheckReport, check_dataset
@@ -30,11 +30,6 @@ SENTENCE = (
     ("on the grass", "in the water", "at the wall", "by the road", "on the sand", "in the snow"),
     ("today", "alone", "slowly", "again", "outside", "early"),
 )
-
-
-@pytest.fixture(scope="session")
-def faulty(tmp_path_factory: pytest.TempPathFactory) -> Faulty:
-    return plant_faults(tmp_path_factory.mktemp("faulty"))
 
 
 @pytest.fixture(scope="session")

@@ -120,7 +120,7 @@ def test_the_lines_are_what_a_person_needs(data: Dataset) -> None:
         "Different captions: 4, of which 1 describe more than one image",
         "  3 × a dog runs",
         "Language: English",
-        "Words of most images: dog 2, runs 2, cat 2",
+        "Words of most images: cat 2, dog 2, runs 2",
     ]
 
 

@@ -131,7 +131,7 @@ def _part(
             badge=(example.split or "") if example else "",
             headline=place.caption if concerned else "",
             detail=place.detail if alone else "",
-            captions=() if alone and place.caption else captions[:_CAPTIONS],
+            captions=() if alone and place.caption else _others(captions, place.caption if concerned else ""),
         )
 
     single = [place for place in places if len(place.images) == 1]
@@ -147,6 +147,10 @@ def _part(
         ),
         rows=tuple(place for place in places if not place.images),
     )
+
+
+def _others(captions: tuple[str, ...], told: str) -> tuple[str, ...]:
+    return tuple(caption for caption in captions if caption != told)[:_CAPTIONS]
 
 
 def _group_title(place: Occurrence) -> str:

@@ -80,7 +80,7 @@ def clean(
     """
     changes = [_change(problem) for problem in problems]
     broken = {problem.where for problem in problems if problem.kind == "unreadable image"}
-    repeated = _repeated_images(findings)
+    repeated = _repeated_images(findings, {example.image_id: example.split for example in dataset.examples})
     examples = []
     for example in dataset.examples:
         if example.image_id in broken:
@@ -102,14 +102,15 @@ def _change(problem: Problem) -> Change:
     return Change(done, problem.kind, problem.where, now=problem.message)
 
 
-def _repeated_images(findings: Sequence[Finding]) -> dict[str, str]:
-    """Return the images to leave out, each with the one that is kept in its place."""
+def _repeated_images(findings: Sequence[Finding], splits: Mapping[str, str | None]) -> dict[str, str]:
+    """Return the images to leave out, each with the one in another split that is kept in its place."""
     return {
         image_id: place.images[-1]
         for finding in findings
         if finding.kind == _ACROSS
         for place in finding.occurrences
         for image_id in place.images[:-1]
+        if splits[image_id] != splits[place.images[-1]]
     }
 
 

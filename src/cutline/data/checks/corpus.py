@@ -146,8 +146,9 @@ def common_words(sentences: Sentences, most: int = _SHOWN) -> list[tuple[str, in
         words[sentence.example.image_id].update(token.lower() for token in sentence.tokens)
     counts = Counter(word for tokens in words.values() for word in tokens)
     plain = _PLAIN_WORDS if sentences.language == ENGLISH else frozenset()
-    kept = ((word, count) for word, count in counts.most_common() if word not in plain and count > 1)
-    return [pair for pair, _ in zip(kept, range(most), strict=False)]
+    kept = [(word, count) for word, count in counts.items() if word not in plain and count > 1]
+    # Sets have no order of their own, and equal runs print equal lines.
+    return sorted(kept, key=lambda pair: (-pair[1], pair[0]))[:most]
 
 
 def _word_findings(examples: Sequence[Example], sentences: Sentences) -> Iterator[Finding]:

@@ -27,7 +27,7 @@ _MOST_COMPARED: Final = 20_000
 _AT_ONCE: Final = 512
 _SEED: Final = 0
 _FITS_BADLY: Final = 0.4
-_SINGLE_FITS_BADLY: Final = 0.2
+_SINGLE_FITS_BADLY: Final = 0.3
 
 _Weighted: TypeAlias = tuple[NDArray[np.int64], NDArray[np.float32]]
 """Numbers of a caption's tokens, and their weights: unit length."""
@@ -50,7 +50,7 @@ class Fit:
 def misfit_findings(
     sentences: Sentences, features: NDArray[np.floating], progress: Progress
 ) -> Iterator[Finding]:
-    """Yield the images and captions that fit less than four tenths of other images worse than their own.
+    """Yield the images whose captions fit them better than only a few of the others, and single such captions.
 
     Args:
         sentences: All captions; those of one image follow each other.
@@ -144,8 +144,11 @@ def fits(
 
 
 def _weighted(images: Sequence[Sequence[Sentence]]) -> tuple[list[list[_Weighted]], int]:
+    # In the order of the captions, so that equal runs add up in equal order.
     spoken = Counter(
-        token for captions in images for token in {token for each in captions for token in each.tokens}
+        token
+        for captions in images
+        for token in dict.fromkeys(token for each in captions for token in each.tokens)
     )
     numbers = {token: number for number, token in enumerate(spoken)}
     weights = np.log(len(images) / np.array(list(spoken.values()), np.float32))
