@@ -33,6 +33,7 @@ def pairs(hypotheses: CaptionFile, references: CaptionFile) -> dict[str, str]:
         ("dog", "dog.jpg"),
         ("out/dog.png", "dog"),
         ("1.2.dog", "photos/1.2.dog.JPEG"),
+        ("7.0", "7"),
     ],
 )
 def test_one_image_under_two_names(hypothesis: str, reference: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from cutline.data.image_paths import IMAGE_SUFFIXES
 from cutline.errors import DataError
 
 _SHOWN: Final = 5
+# What pandas makes of the id 7 in a column with gaps.
+_WHOLE: Final = re.compile(r"\d+\.0+")
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ def match_images(hypotheses: CaptionFile, references: CaptionFile) -> Matching:
     An image is the same when its id is the same and no name speaks against that; else when its name is;
     else when the path in one file ends in the path in the other (``holiday/dog.jpg`` is ``dog.jpg``) or
     folders differ and the name is the only one of its kind in both files; else when that is so without the
-    ending of the file (``dog`` is ``dog.jpg``).
+    ending of the file (``dog`` is ``dog.jpg``, ``7.0`` is ``7``).
 
     Raises:
         DataError: A name fits several images of the other file.
@@ -170,6 +173,8 @@ def _tail(name: str) -> str:
 
 def _stem(name: str) -> str:
     tail = _tail(name)
+    if _WHOLE.fullmatch(tail):
+        return tail.partition(".")[0]
     lower = tail.lower()
     return next((tail[: -len(suffix)] for suffix in IMAGE_SUFFIXES if lower.endswith(suffix)), tail)
 
