@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -13,15 +14,19 @@ from numpy.typing import NDArray
 from cutline.config import DecodingOptions, validate
 from cutline.data.feature_store import as_stored
 from cutline.data.images import decode_image
-from cutline.decoding import DecodeResult, StepModel, beam, greedy
+from cutline.decoding import DecodeResult, StepModel, agreement, beam, greedy, rescore, sample
 from cutline.errors import ConfigError, ImageError
 from cutline.records import CaptionedImage, Hypothesis
 from cutline.runtime import Bundle, Session, load_bundle, open_session
 from cutline.runtime.bundle import find_bundle
+from cutline.runtime.confidence import Confidence, TrainingFeatures
 from cutline.text import Vocabulary
 from cutline.text.vocabulary import END_ID, PAD_ID, START_ID, UNK_ID
 
 _NEVER_WRITTEN: Final = (PAD_ID, UNK_ID, START_ID)
+_SAMPLES: Final = 4
+# An end marker that the model thinks impossible must not turn a mean into infinity.
+_LEAST: Final = -30.0
 
 Image = Any
 """A path, the bytes of an image file, a Pillow image, or an array (H, W, 3) of uint8."""
@@ -96,6 +101,72 @@ def _hypothesis(result: DecodeResult, vocabulary: Vocabulary) -> Hypothesis:
     )
 
 
+def measure_signals(
+    model: StepModel[Any],
+    features: NDArray[Any],
+    captions: Sequence[Sequence[int]],
+    training: TrainingFeatures,
+    max_length: int,
+) -> NDArray[np.float64]:
+    """Measure what tells good captions from bad ones.
+
+    The model reads each caption and draws four of its own, always the same four for the same image; neither
+    depends on how the caption was found nor on the images beside it.
+
+    Args:
+        model: The step model.
+        features: (B, ...), float.
+        captions: Token ids of one caption per image, without markers.
+        training: Summary of the training images' features.
+        max_length: Most tokens in the captions that are drawn.
+
+    Returns:
+        (B, 5), columns as in :data:`cutline.runtime.confidence.SIGNALS`.
+    """
+    features = np.asarray(features, np.float32)
+    read = rescore(model, features, captions, START_ID, END_ID)
+    drawn = sample(model, features, START_ID, END_ID, max_length, samples=_SAMPLES, forbidden=_NEVER_WRITTEN)
+    likeness = [
+        agreement(caption, [other.token_ids for other in others])
+        for caption, others in zip(captions, drawn, strict=True)
+    ]
+    return np.column_stack(
+        [
+            [np.maximum(scores.log_probabilities, _LEAST).mean() for scores in read],
+            [scores.entropies.mean() for scores in read],
+            likeness,
+            *training.measure(features),
+        ]
+    )
+
+
+def with_confidence(
+    model: StepModel[Any],
+    features: NDArray[Any],
+    hypotheses: Sequence[Sequence[Hypothesis]],
+    confidence: Confidence,
+    max_length: int,
+) -> list[list[Hypothesis]]:
+    """Say of the best hypothesis of each image how probable it is that it is acceptable.
+
+    Args:
+        model: The step model.
+        features: (B, ...), float, from which the hypotheses were written.
+        hypotheses: At least one per image, best first.
+        confidence: From the model's bundle.
+        max_length: As in :func:`measure_signals`.
+
+    Returns:
+        The same hypotheses, the first of each image with its ``confidence``.
+    """
+    captions = [found[0].token_ids for found in hypotheses]
+    signals = measure_signals(model, features, captions, confidence.training, max_length)
+    return [
+        [replace(found[0], confidence=probability), *found[1:]]
+        for found, probability in zip(hypotheses, confidence.probabilities(signals).tolist(), strict=True)
+    ]
+
+
 class Captioner:
     """Writes captions for images with a trained model.
 
@@ -131,7 +202,7 @@ class Captioner:
             n_best: Hypotheses wanted, 1 to ``beam_size``.
 
         Returns:
-            ``n_best`` hypotheses, best first.
+            ``n_best`` hypotheses, best first; the best with a confidence when the bundle carries one.
 
         Raises:
             ImageError: The image cannot be read.
@@ -139,7 +210,7 @@ class Captioner:
         """
         options = self._options(beam_size, n_best)
         pixels = decode_image(image, self.session.input_size)
-        return decode(self.session, self._encode(pixels[np.newaxis]), self.vocabulary, options, n_best)[0]
+        return self._write(self._encode(pixels[np.newaxis]), options, n_best)[0]
 
     def caption_all(
         self, images: Iterable[str], beam_size: int | None = None, n_best: int = 1
@@ -178,12 +249,18 @@ class Captioner:
         written: dict[int, list[Hypothesis]] = {}
         if pixels:
             features = self._encode(np.stack(list(pixels.values())))
-            hypotheses = decode(self.session, features, self.vocabulary, options, n_best)
-            written = dict(zip(pixels, hypotheses, strict=True))
+            written = dict(zip(pixels, self._write(features, options, n_best), strict=True))
         return [
             CaptionedImage(path, tuple(written.get(index, ())), errors.get(index))
             for index, path in enumerate(batch)
         ]
+
+    def _write(self, features: NDArray[Any], options: DecodingOptions, n_best: int) -> list[list[Hypothesis]]:
+        found = decode(self.session, features, self.vocabulary, options, n_best)
+        confidence = self.bundle.confidence
+        if confidence is None:
+            return found
+        return with_confidence(self.session, features, found, confidence, options.max_length)
 
     def _encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float16]:
         # Training and evaluation read features from a store, which rounds them. Without the same rounding

@@ -21,6 +21,7 @@ from cutline.models.encoders import Encoder, build_encoder
 from cutline.models.sessions import DecoderSession, decoder_arrays
 from cutline.progress import Progress, Silent
 from cutline.recipes import run_folder as layout
+from cutline.recipes.confidence import keep_confidence
 from cutline.recipes.extract import extract_features, feature_reader
 from cutline.recipes.prepare import (
     load_dataset,
@@ -192,6 +193,7 @@ def _train(corridor: _Corridor, resume: bool, progress: Progress) -> Run:
     interrupted = False
     try:
         run_epochs(trainer, hooks, checkpoint, progress)
+        keep_confidence(folder, corridor.dataset, feature_reader(corridor.store), progress)
     except KeyboardInterrupt:
         interrupted = True
     finally:

@@ -131,6 +131,8 @@ class Calibration:
         measured_on: Number of images it was measured on; none of the former.
         bins: By rising confidence.
         coverage: By falling coverage.
+        error_by_chance: The calibration error that confidences which are exactly right would show on as many
+            images, by chance alone, 0..1; None when not computed.
     """
 
     definition: str
@@ -141,6 +143,7 @@ class Calibration:
     measured_on: int
     bins: tuple[ReliabilityBin, ...]
     coverage: tuple[CoveragePoint, ...]
+    error_by_chance: float | None = None
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@
     vocabulary.json   tokenisation rules and tokens
     encoder.npz       encoder weights
     decoder.npz       decoder weights
+    confidence.json   how sure the model is of a caption, with arrays in confidence.npz; both may be absent
 
 The network is rebuilt from cutline's own code; nothing that is read from a bundle is executed. The one
 exception is an encoder that a user brought as a ``.keras`` file, which Keras loads in its safe mode.
@@ -26,6 +27,7 @@ from cutline.config import DecoderOptions, DecodingOptions, validate
 from cutline.errors import BundleError, ConfigError
 from cutline.files import recover_folder, replacing_folder, write_json
 from cutline.runtime.arrays import load_arrays, save_arrays
+from cutline.runtime.confidence import CONFIDENCE, Confidence, load_confidence, save_confidence
 from cutline.text import Vocabulary
 
 FORMAT_VERSION: Final = 1
@@ -48,6 +50,8 @@ class Bundle:
         feature_shape: (D,) pooled or (R, D) grid.
         vocabulary: Tokens and tokenisation rules.
         decoding: Defaults for captioning.
+        confidence: Turns signals of a caption into the probability that it is acceptable; None when that was
+            not fitted, as for small val splits.
         details: Scores, fingerprints, package versions: shown to people, not needed to caption.
         folder: Where it was loaded from, ``""`` before it is saved.
     """
@@ -59,6 +63,7 @@ class Bundle:
     feature_shape: tuple[int, ...]
     vocabulary: Vocabulary
     decoding: DecodingOptions
+    confidence: Confidence | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
     folder: str = ""
 
@@ -84,6 +89,8 @@ def save_bundle(bundle: Bundle, folder: Path, encoder_file: Path | None = None) 
             _link_or_copy(encoder_file, target / ENCODER)
         save_arrays(target / DECODER, bundle.decoder_arrays)
         bundle.vocabulary.save(target / VOCABULARY)
+        if bundle.confidence is not None:
+            save_confidence(bundle.confidence, target)
         manifest = {
             "format": "cutline bundle",
             "format_version": FORMAT_VERSION,
@@ -151,14 +158,16 @@ def _load(folder: Path) -> Bundle:
         raise BundleError(f"{folder / MANIFEST}: 'encoder' is no description; copy the bundle again")
     known = {"format", "format_version", "encoder", "decoder", "feature_shape", "decoding", "files"}
     try:
+        shape = _feature_shape(manifest["feature_shape"])
         return Bundle(
             encoder_spec=manifest["encoder"],
             encoder_arrays=load_arrays(folder / ENCODER),
             decoder=validate(DecoderOptions, manifest["decoder"]),
             decoder_arrays=load_arrays(folder / DECODER),
-            feature_shape=_feature_shape(manifest["feature_shape"]),
+            feature_shape=shape,
             vocabulary=Vocabulary.load(folder / VOCABULARY),
             decoding=validate(DecodingOptions, manifest["decoding"]),
+            confidence=load_confidence(folder, shape[-1]) if CONFIDENCE in manifest["files"] else None,
             details={key: value for key, value in manifest.items() if key not in known},
             folder=str(folder),
         )

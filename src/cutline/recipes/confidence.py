@@ -1,0 +1,69 @@
+"""Fit the confidence of a trained model and keep it in its bundle."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from cutline.decoding import StepModel
+from cutline.evaluation import ReadFeatures, caption_examples, references_of, scoring_tokens, texts_of
+from cutline.evaluation.acceptable import define_acceptable
+from cutline.evaluation.confidence import FEWEST_IMAGES, fit_confidence, halves, read_signals
+from cutline.evaluation.training_features import summarise_features
+from cutline.metrics import Scorer
+from cutline.models.sessions import DecoderSession, load_decoder
+from cutline.progress import Progress
+from cutline.recipes import run_folder as layout
+from cutline.records import Dataset
+from cutline.runtime import Bundle, load_bundle, save_bundle
+from cutline.runtime.confidence import Confidence
+
+
+def keep_confidence(folder: Path, dataset: Dataset, read: ReadFeatures, progress: Progress) -> None:
+    """Fit how sure the best bundle of a run is of its captions, on half of the val images.
+
+    A bundle that carries a confidence is left as it is; so is one with too few val images.
+
+    Args:
+        folder: The run.
+        dataset: All examples, with splits and digests.
+        read: Their features.
+        progress: Told about every image, and when nothing is fitted.
+
+    Raises:
+        BundleError: The bundle is missing or damaged.
+    """
+    bundle = load_bundle(folder / layout.BUNDLE)
+    if bundle.confidence is not None:
+        return
+    val = dataset.of_split("val")
+    if len(val) < FEWEST_IMAGES:
+        progress.note(
+            f"captions will have no confidence: {len(val):,} val images, at least {FEWEST_IMAGES} are needed"
+        )
+        return
+    decoder = load_decoder(
+        bundle.decoder, bundle.vocabulary_size, bundle.feature_shape, bundle.decoder_arrays
+    )
+    confidence = _fit(bundle, DecoderSession(decoder), dataset, read, progress)
+    save_bundle(replace(bundle, confidence=confidence), folder / layout.BUNDLE, folder / layout.ENCODER)
+
+
+def _fit(
+    bundle: Bundle, session: StepModel[Any], dataset: Dataset, read: ReadFeatures, progress: Progress
+) -> Confidence:
+    val, options, vocabulary = dataset.of_split("val"), bundle.decoding, bundle.vocabulary
+    references = references_of(val)
+    tokens = scoring_tokens(
+        vocabulary.tokenizer, (text for captions in references.values() for text in captions)
+    )
+    # All of val is captioned, so that scores are those which the evaluation of val gives.
+    hypotheses = caption_examples(session, read, val, vocabulary, options, progress)
+    image_scores = Scorer(references, tokens.tokenise, tokens.name).cider_d_per_image(texts_of(hypotheses))
+    training = summarise_features(read, [example.digest for example in dataset.of_split("train")])
+    chosen = halves(val)[0]
+    pairs = [(example, hypotheses[example.image_id]) for example in chosen]
+    signals = read_signals(session, read, pairs, training, options, progress)
+    acceptable = define_acceptable(references, tokens.tokenise)
+    return fit_confidence(signals, chosen, image_scores, acceptable, training)
