@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from tests.recipes.conftest import World
 
+from cutline.data.readers import read_dataset
+from cutline.data.splits import load_splits
 from cutline.errors import ConfigError, DataError, SplitError
 from cutline.recipes.check import check
+from cutline.records import Run
 
 
 @pytest.fixture
@@ -84,3 +89,40 @@ def test_looking_changes_no_file(table: Path) -> None:
     before = {path.name: path.read_bytes() for path in table.parent.iterdir()}
     check(table)
     assert {path.name: path.read_bytes() for path in table.parent.iterdir()} == before
+
+
+def test_a_page_and_a_cleaned_table_are_written_on_demand(table: Path, tmp_path: Path) -> None:
+    report = check(table, html=tmp_path / "out" / "check.html", fix=tmp_path / "out" / "clean.csv")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        *("check.html", "clean.changes.csv", "clean.csv")
+    ]
+    assert report.fixed[0].startswith(f"Cleaned table: {tmp_path / 'out' / 'clean.csv'}: 20 images")
+    assert report.fixed[0] in report.lines()
+
+
+def test_an_encoder_is_asked_only_when_it_is_named(world: World) -> None:
+    encoder = world.options["encoder.name"]
+    report = check(world.table, encoder=encoder)
+    told = {place.detail for finding in report.findings for place in finding.occurrences}
+    assert any("by the encoder's features" in detail for detail in told)
+    without = check(world.table)
+    told = {place.detail for finding in without.findings for place in finding.occurrences}
+    assert not any("features" in detail for detail in told)
+
+
+def test_a_model_is_asked_about_captions_it_was_not_trained_on(world: World, trained: Run) -> None:
+    dataset = read_dataset(world.table)
+    splits = load_splits(Path(trained.folder) / "split.csv")
+    unseen = {image_id for image_id, split in splits.items() if split != "train"}
+    swapped = tuple(
+        replace(example, captions=("a blue square",) if "red" in example.captions[0] else example.captions)
+        for example in dataset.examples
+    )
+    report = check(replace(dataset, examples=swapped), model=trained.folder)
+    asked = [each for each in report.findings if each.kind == "unlikely caption"]
+    assert {place.where for each in asked for place in each.occurrences} <= unseen
+
+
+def test_a_model_brings_its_own_encoder(table: Path) -> None:
+    with pytest.raises(ConfigError, match="give one of them"):
+        check(table, encoder="efficientnet_lite0", model="runs/first")

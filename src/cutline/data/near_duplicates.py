@@ -67,6 +67,21 @@ def perceptual_hashes(pictures: NDArray[np.uint8]) -> NDArray[np.uint64]:
     return _packed(waves > np.median(waves, axis=1, keepdims=True))
 
 
+def directions(features: NDArray[np.floating], mean: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return features seen from their mean, as vectors of length 1, so that dot products are cosines.
+
+    Args:
+        features: Numbers (N, D).
+        mean: float32 (D,), the mean over all images, of which these may be a part.
+
+    Returns:
+        float32 (N, D); a row at the mean is all zeros.
+    """
+    centred: NDArray[np.float32] = np.asarray(features, np.float32) - mean
+    centred /= np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
+    return centred
+
+
 def projection_hashes(features: NDArray[np.floating]) -> NDArray[np.uint64]:
     """Describe each row of features by the signs of 64 random projections (Charikar, STOC 2002).
 

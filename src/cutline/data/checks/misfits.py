@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from cutline.data.checks.finding import Finding, Occurrence, found
 from cutline.data.checks.sentences import Sentence, Sentences
+from cutline.data.near_duplicates import directions
 from cutline.progress import Progress
 
 NEIGHBOURS: Final = 20
@@ -50,7 +51,7 @@ class Fit:
 def misfit_findings(
     sentences: Sentences, features: NDArray[np.floating], progress: Progress
 ) -> Iterator[Finding]:
-    """Yield the images whose captions fit them better than only a few of the others, and single such captions.
+    """Yield the images, and the single captions, that fit their image better than only a few of the others.
 
     Args:
         sentences: All captions; those of one image follow each other.
@@ -103,22 +104,16 @@ def nearest(features: NDArray[np.floating]) -> NDArray[np.int64]:
     if count > _MOST_COMPARED:
         drawn = np.sort(chance.choice(count, _MOST_COMPARED, replace=False))
     mean = features.mean(axis=0, dtype=np.float32)
-    pool = _unit(features[drawn], mean)
+    pool = directions(features[drawn], mean)
     most = min(NEIGHBOURS, len(drawn) - 1)
     found_rows = []
     for at in range(0, count, _AT_ONCE):
-        cosines = _unit(features[at : at + _AT_ONCE], mean) @ pool.T
+        cosines = directions(features[at : at + _AT_ONCE], mean) @ pool.T
         cosines[np.arange(at, at + len(cosines))[:, None] == drawn[None, :]] = -2
         best = np.argpartition(-cosines, most - 1, axis=1)[:, :most]
         order = np.argsort(-np.take_along_axis(cosines, best, axis=1), axis=1, kind="stable")
         found_rows.append(drawn[np.take_along_axis(best, order, axis=1)])
     return np.concatenate(found_rows)
-
-
-def _unit(features: NDArray[np.floating], mean: NDArray[np.float32]) -> NDArray[np.float32]:
-    centred: NDArray[np.float32] = np.asarray(features, np.float32) - mean
-    centred /= np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
-    return centred
 
 
 def fits(

@@ -18,6 +18,7 @@ from cutline.data.near_duplicates import (
     HASHED_SIZE,
     LUMA,
     clusters,
+    directions,
     near_pairs,
     perceptual_hashes,
     projection_hashes,
@@ -37,6 +38,7 @@ _RICH_BITS: Final = 4.0
 _FLAT_DIFFERENCE: Final = 14.0
 _COLOURLESS: Final = 3.0
 _NEAR_PROJECTED: Final = 11
+_BLOCK: Final = 4096
 _SAME_FEATURES: Final = 0.95
 _KEEPS_FIRST: Final = ("test", "val", "train")
 """Of nearly equal images in several splits, the one in the first of these is kept: scores stay comparable."""
@@ -204,14 +206,23 @@ def alike_by_features(features: NDArray[np.floating]) -> NDArray[np.int64]:
     Returns:
         int64 (P, 2): pairs with a cosine of at least 0.95.
     """
-    centred = np.asarray(features, np.float32)
-    centred = centred - centred.mean(axis=0)
-    lengths = np.linalg.norm(centred, axis=1, keepdims=True)
-    centred /= np.maximum(lengths, 1e-12)
-    pairs = near_pairs(projection_hashes(centred), _NEAR_PROJECTED)
-    cosines = np.array([centred[left] @ centred[right] for left, right in pairs.tolist()])
-    near: NDArray[np.int64] = pairs[cosines >= _SAME_FEATURES] if len(pairs) else pairs
-    return near
+    mean = features.mean(axis=0, dtype=np.float32)
+    # In blocks, because features are kept in half the precision that products need.
+    codes = [
+        projection_hashes(directions(features[at : at + _BLOCK], mean))
+        for at in range(0, len(features), _BLOCK)
+    ]
+    pairs = near_pairs(np.concatenate(codes), _NEAR_PROJECTED)
+    near = [_share_direction(features, mean, pairs[at : at + _BLOCK]) for at in range(0, len(pairs), _BLOCK)]
+    return np.concatenate([pairs[:0], *near])
+
+
+def _share_direction(
+    features: NDArray[np.floating], mean: NDArray[np.float32], pairs: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    left, right = (directions(features[rows], mean) for rows in pairs.T)
+    kept: NDArray[np.int64] = pairs[(left * right).sum(axis=1) >= _SAME_FEATURES]
+    return kept
 
 
 def _near_findings(examples: Sequence[Example], told: Mapping[tuple[int, ...], str]) -> Iterator[Finding]:
