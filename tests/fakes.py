@@ -20,12 +20,20 @@ from cutline.progress import Progress, Silent
 from cutline.records import (
     MOST_COMMON,
     Baseline,
+    Calibration,
     CaptionedImage,
+    CoveragePoint,
     Diversity,
     EpochRecord,
     EvaluationResult,
     Hypothesis,
+    Interval,
+    LearningCurve,
+    LearningPoint,
+    LookingTest,
+    ReliabilityBin,
     Scores,
+    Slice,
 )
 
 
@@ -267,3 +275,94 @@ class ActingProgress(Silent):
     def warn(self, message: str) -> None:
         """Keep a warning."""
         self.warnings.append(message)
+
+
+def made_up_scores(cider_d: float, images: int, references: int = 5, half_width: float = 2.0) -> Scores:
+    """Make scores that stand to each other as real ones do, with an interval each."""
+    shares = {"bleu_1": 1.3, "bleu_2": 0.9, "bleu_3": 0.6, "bleu_4": 0.4, "rouge_l": 0.95, "cider": 1.05}
+    values = {name: share * cider_d for name, share in shares.items()} | {"cider_d": cider_d}
+    return Scores(
+        **values,
+        images=images,
+        references=references * images,
+        tokenizer="ptb",
+        intervals={name: Interval(value - half_width, value + half_width) for name, value in values.items()},
+        signature=f"metrics:1|tok:ptb|case:lower|markers:stripped|refs:{references}|split:test|data:0123456789abcdef",
+    )
+
+
+def made_up_whole_evaluation(
+    folder: Path, count: int = 40, split: str = "test", **changes: Any
+) -> EvaluationResult:
+    """Make an evaluation in which everything was measured; its captions and scores differ by image."""
+    result = made_up_evaluation(folder, count, split)
+    rng = random.Random(0)
+    hypotheses, references = made_up_captions(count)
+    names = list(result.images)
+    captions = dict(zip(names, hypotheses.values(), strict=True))
+    confidences = {name: round(rng.random(), 3) for name in names}
+    half = len(names) // 2
+    whole = replace(
+        result,
+        scores=made_up_scores(48.2, count),
+        baselines=(
+            Baseline(
+                "human",
+                made_up_scores(83.0, count, 4),
+                4.0,
+                model_scores=made_up_scores(45.0, count, 4),
+                note="each caption by a person against the four others of its image",
+            ),
+            Baseline("consensus of neighbours", made_up_scores(36.1, count), 5.0, note="of 10 neighbours"),
+            Baseline("nearest neighbour", made_up_scores(27.4, count), 5.0),
+            Baseline("random training caption", made_up_scores(6.0, count), 5.0, note="drawn by lot"),
+            Baseline(MOST_COMMON, made_up_scores(7.9, count), 5.0, "a dog runs on the grass"),
+        ),
+        diversity=Diversity(
+            0.1, 0.4, 320, 0.75, 0.61, 9.5, 0.02, (("a dog runs", 7), ("two", 3)), 0.55, 40.0
+        ),
+        captions=captions,
+        references=dict(zip(names, map(tuple, references.values()), strict=True)),
+        image_scores={name: round(200 * rng.random() ** 2, 2) for name in names},
+        confidences=confidences,
+        looking=LookingTest(48.2, 9.1, looking=True),
+        slices=(
+            Slice("caption length", "up to 8 words", half, 55.0, 20.0, Interval(50, 60), tuple(names[:half])),
+            Slice("caption length", "9 words or more", count - half, 41.0, 15.0, None, tuple(names[half:])),
+            Slice("rare words", "no rare word", count, 48.2, 18.0, Interval(45, 51)),
+        ),
+        calibration=made_up_calibration(count),
+        learning_curve=made_up_learning_curve(),
+    )
+    return replace(whole, **changes)
+
+
+def made_up_calibration(images: int = 40) -> Calibration:
+    """Make a calibration that is nearly right."""
+    edges = [number / 5 for number in range(6)]
+    return Calibration(
+        definition="CIDEr-D at least that of the lower quarter of people's captions",
+        threshold=38.4,
+        acceptable=0.55,
+        expected_calibration_error=0.031,
+        fitted_on=images,
+        measured_on=images,
+        bins=tuple(
+            ReliabilityBin(low, high, (low + high) / 2, min(1.0, (low + high) / 2 + 0.03), images // 5)
+            for low, high in itertools.pairwise(edges)
+        ),
+        coverage=tuple(
+            CoveragePoint(share, 1 - share, 80 - 32 * share, 0.95 - 0.4 * share)
+            for share in (1.0, 0.8, 0.6, 0.4, 0.2)
+        ),
+    )
+
+
+def made_up_learning_curve() -> LearningCurve:
+    """Make a curve of three runs that rises ever more slowly."""
+    points = (
+        LearningPoint(0.25, 1500, 7500, 36.0, Interval(34.0, 38.0)),
+        LearningPoint(0.5, 3000, 15000, 43.1, Interval(41.0, 45.2)),
+        LearningPoint(1.0, 6000, 30000, 48.2, Interval(46.0, 50.4)),
+    )
+    return LearningCurve(points, 0.4, 500, "500 more captions buy about +0.4 CIDEr-D (between 0.1 and 0.7)")

@@ -8,16 +8,26 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from tests.fakes import made_up_evaluation, made_up_history
+from PIL import Image
+from tests.fakes import (
+    ActingProgress,
+    made_up_calibration,
+    made_up_evaluation,
+    made_up_history,
+    made_up_learning_curve,
+    made_up_whole_evaluation,
+)
 
-from cutline.records import Problem, Scores
-from cutline.report.page import MOST_IMAGES, render_report, verdict
+from cutline.records import LookingTest, Problem, Slice
+from cutline.report import page as page_module
+from cutline.report.gallery import MOST_IMAGES
+from cutline.report.page import render_report
 
 
 class Page(HTMLParser):
     """What a browser would find in a page."""
 
-    VOID = ("meta", "img", "br", "link")
+    VOID = ("meta", "img", "br", "link", "input")
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -31,8 +41,12 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
+        self.words += [(tag, value) for name, value in attrs if name in ("aria-label", "label") and value]
         if tag not in self.VOID:
             self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
 
     def handle_endtag(self, tag: str) -> None:
         assert self._open.pop() == tag
@@ -46,7 +60,17 @@ class Page(HTMLParser):
 
     @property
     def text(self) -> str:
-        return " ".join(words for tag, words in self.words if tag != "style")
+        return " ".join(words for tag, words in self.words if tag not in ("style", "script"))
+
+    def inside(self, start: str, end: str) -> str:
+        """Return the words between two."""
+        return self.text.split(start, 1)[1].split(end, 1)[0]
+
+
+@pytest.fixture
+def whole(tmp_path: Path) -> Page:
+    evaluation = made_up_whole_evaluation(tmp_path)
+    return Page(render_report(title="first run", history=made_up_history(), evaluations=[evaluation]))
 
 
 @pytest.fixture
@@ -64,10 +88,11 @@ def page(tmp_path: Path) -> Page:
 
 def test_the_page_refers_to_nothing_outside_itself(page: Page) -> None:
     assert "://" not in page.html
-    assert not {"script", "link", "iframe", "object", "embed", "base", "form"} & {tag for tag, _ in page.tags}
+    assert not {"link", "iframe", "object", "embed", "base", "form"} & {tag for tag, _ in page.tags}
+    assert page.all("script") == [{}]
     for _, attributes in page.tags:
         assert not [name for name in attributes if name.startswith("on") or name == "style"]
-        for name in ("src", "href", "srcset", "action", "poster"):
+        for name in ("src", "href", "srcset", "action", "poster", "xlink:href"):
             value = attributes.get(name)
             assert value is None or value.startswith(("data:image/", "#"))
     (style,) = [words for tag, words in page.words if tag == "style"]
@@ -75,58 +100,156 @@ def test_the_page_refers_to_nothing_outside_itself(page: Page) -> None:
     assert "@import" not in style
 
 
-def test_its_policy_allows_its_own_style_and_embedded_images_only(page: Page) -> None:
+def test_its_policy_allows_its_own_style_script_and_embedded_images_only(page: Page) -> None:
     (policy,) = [m["content"] for m in page.all("meta") if m.get("http-equiv") == "Content-Security-Policy"]
     assert policy is not None
-    match = re.search(r"<style>(.*?)</style>", page.html, re.DOTALL)
-    assert match is not None
-    digest = base64.b64encode(hashlib.sha256(match.group(1).encode()).digest()).decode()
     rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
-    assert rules["default-src"] == "'none'"
-    assert rules["img-src"] == "data:"
-    assert rules["style-src"] == f"'sha256-{digest}'"
+    assert rules.pop("default-src") == "'none'"
+    assert rules.pop("img-src") == "data:"
+    for tag in ("style", "script"):
+        (inside,) = re.findall(f"<{tag}>(.*?)</{tag}>", page.html, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(inside.encode()).digest()).decode()
+        assert rules.pop(f"{tag}-src") == f"'sha256-{digest}'"
+    assert rules == {"base-uri": "'none'", "form-action": "'none'"}
+
+
+def test_a_page_without_images_has_no_script() -> None:
+    html = render_report(title="x", history=made_up_history())
+    assert "<script" not in html
+    assert "script-src" not in html
 
 
 def test_the_opening_says_what_was_trained_and_how_good_it_is(page: Page) -> None:
-    opening = page.text[: page.text.index("Scores on")]
-    assert "trained for 4 epochs" in opening
-    assert "epoch 3" in opening
-    assert "3 images of the test split, which it was not trained on" in opening
-    assert "142.3" in opening
-    assert "12.3" in opening
-    assert "a most common dog" in opening
-    assert "11.6 times as good" in opening
+    opening = page.inside("A report by cutline", "How good are the captions?")
+    assert opening.strip().startswith("11.6 times the score of one sentence for every picture")
+    for words in (
+        "trained for 4 epochs",
+        "epoch 3",
+        "3 images of the test split, which it was not trained on",
+        "142.3",
+        "12.3",
+        "a most common dog",
+        "With 3 images all figures are rough",
+    ):
+        assert words in opening
 
 
-def test_scores_stand_beside_those_of_the_most_common_caption_with_their_terms(page: Page) -> None:
-    cells = [words for tag, words in page.words if tag in ("th", "td")]
-    at = cells.index("BLEU-4")
-    assert cells[at : at + 3] == ["BLEU-4", "21.1", "2.1"]
-    assert [name for name in cells if name.startswith(("BLEU", "ROUGE", "CIDEr"))][:6] == [
-        "BLEU-1",
-        "BLEU-2",
-        "BLEU-3",
-        "BLEU-4",
-        "ROUGE-L",
-        "CIDEr-D",
+def test_the_three_questions_are_answered_before_anything_else(whole: Page) -> None:
+    places = [
+        whole.text.index(words)
+        for words in ("How good are", "Does it look", "know when it is sure", "Scores")
     ]
-    for term in ("6 references of 3 images", "×100", "tokenizer ptb", "markers stripped", "greedy"):
-        assert term in page.text
+    assert places == sorted(places)
+
+
+def test_scores_stand_beside_those_of_people_and_simpler_ways_with_their_terms(whole: Page) -> None:
+    cells = [words for tag, words in whole.words if tag in ("th", "td", "span")]
+    heads = cells[cells.index("BLEU-1") :][:7]
+    assert heads == ["BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr", "CIDEr-D"]
+    at = cells.index("people", cells.index("BLEU-1"))
+    assert cells[at : at + 3] == ["people", "107.9", "105.9 to 109.9"]
+    for term in (
+        "200 references of 40 images",
+        "×100",
+        "tokenizer ptb",
+        "markers stripped",
+        "greedy",
+        "95 % interval",
+    ):
+        assert term in whole.text
+    assert "metrics:1|tok:ptb|case:lower" in whole.text
+    assert "each caption by a person against the four others" in whole.text
+
+
+def test_bars_are_as_long_as_their_scores(whole: Page) -> None:
+    widths = [
+        float(str(rect["width"]).rstrip("%")) for rect in whole.all("rect") if rect.get("class") == "fill"
+    ]
+    model, consensus, *_, people, beside_people = widths[:7]
+    assert people > model > beside_people > consensus
+    assert model / people == pytest.approx(48.2 / 83.0, rel=1e-3)
+
+
+def test_scores_that_were_not_computed_have_no_column(tmp_path: Path) -> None:
+    result = made_up_evaluation(tmp_path)
+    assert "METEOR" not in render_report(title="x", evaluations=[result])
+    scored = replace(result, scores=replace(result.scores, meteor=20.5))
+    page = Page(render_report(title="x", evaluations=[scored]))
+    assert "METEOR" in page.text
+    assert "20.5" in page.text
 
 
 def test_teacher_forced_figures_are_named_so(page: Page) -> None:
     apart = page.text[page.text.index("(teacher forcing)") :]
-    assert "Loss 1.734 nats per token; word accuracy 61.2 %" in apart[:400]
+    assert "Loss 1.734 nats per token; perplexity 5.7; word accuracy 61.2 %" in apart[:400]
+    assert [label for tag, label in page.words if tag == "svg" and "teacher-forced" in label]
 
 
-def test_every_picture_has_a_text_and_a_caption_its_direction(page: Page, tmp_path: Path) -> None:
-    pictures = page.all("img")
-    assert len(pictures) == 3 + 3
+def test_every_picture_and_chart_has_a_text_and_a_caption_its_direction(whole: Page) -> None:
+    pictures = whole.all("img")
+    # Forty cards, the twelve best and the twelve worst; thirty of the files are not there.
+    assert len(pictures) + whole.text.count("the image is no longer there") == 40 + 24
     assert all(picture["alt"] for picture in pictures)
-    assert {f"hypothesis for {number}.jpg" for number in range(3)} <= {p["alt"] for p in pictures}
-    directed = [attributes for tag, attributes in page.tags if attributes.get("dir") == "auto"]
-    # The most common caption, three hypotheses, six references, settings and problems.
-    assert len(directed) >= 1 + 3 + 6
+    for drawing in whole.all("svg"):
+        assert drawing.get("aria-hidden") == "true" or (drawing["role"] == "img" and drawing["aria-label"])
+    directed = [tag for tag, attributes in whole.tags if attributes.get("dir") == "auto"]
+    assert directed.count("p") >= 40 + 24
+    assert directed.count("q") >= 2
+
+
+def test_confidence_is_told_with_its_definition_error_and_charts(whole: Page) -> None:
+    section = whole.inside("Measured on 40 images, fitted on 40 other images.", "Parts of the images By")
+    assert "3.1 %" in section
+    assert "at least that of the lower quarter" in whole.text
+    labels = [label for tag, label in whole.words if tag == "svg"]
+    for title in (
+        "Is it right when it is sure?",
+        "Acceptable among those kept",
+        "Score of the captions kept",
+    ):
+        assert [label for label in labels if label.startswith(title)]
+
+
+def test_slices_are_bars_and_choices_of_the_filter(whole: Page) -> None:
+    for words in (
+        "by caption length",
+        "up to 8 words",
+        "20 images · BLEU-4 20.0",
+        "by rare words",
+        "50.0 to 60.0",
+    ):
+        assert words in whole.text
+    offered = [option["value"] for option in whole.all("option")]
+    # The third slice does not say which images are in it.
+    assert [value for value in offered if value and value.isdigit()] == ["1", "2"]
+    assert {"score down", "confidence up", "0.5"} <= set(offered)
+
+
+def test_variety_and_forecast_are_told(whole: Page) -> None:
+    for words in (
+        "different captions 75.0 %",
+        "Self-CIDEr 0.55",
+        "a dog runs 7 times",
+        "+0.4 CIDEr-D",
+        "15,000",
+    ):
+        assert words in whole.text
+
+
+def test_what_was_not_measured_says_how_to_get_it_or_is_left_out(page: Page) -> None:
+    assert "cutline evaluate --learning-curve" in page.text
+    assert "There are no confidences in this evaluation" in page.text
+    for words in (
+        "Parts of the images",
+        "Self-CIDEr",
+        "least sure",
+        "95 % interval",
+        "same signature",
+        "None",
+    ):
+        assert words not in page.text.replace("None: every row", "")
+    # Best and worst: one each of three images.
+    assert len(page.all("img")) == 3 + 2
 
 
 def test_settings_and_problems_are_listed(page: Page) -> None:
@@ -137,7 +260,14 @@ def test_settings_and_problems_are_listed(page: Page) -> None:
 def test_markup_in_captions_paths_and_settings_is_shown_not_run(tmp_path: Path) -> None:
     attack = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
     result = made_up_evaluation(tmp_path, 1, captions={"0.jpg": attack}, references={"0.jpg": (attack,)})
-    result = replace(result, baselines=(replace(result.most_common, caption=attack),))
+    result = replace(
+        result,
+        baselines=(replace(result.most_common, caption=attack, note=attack),),
+        slices=(Slice(attack, attack, 1, 1.0, 1.0, None, ("0.jpg",)),),
+        looking=LookingTest(1.0, 1.0, looking=False, causes=(attack,)),
+        calibration=replace(made_up_calibration(), definition=attack),
+        learning_curve=replace(made_up_learning_curve(), forecast=attack),
+    )
     html = render_report(
         title=attack,
         evaluations=[result],
@@ -145,10 +275,9 @@ def test_markup_in_captions_paths_and_settings_is_shown_not_run(tmp_path: Path) 
         problems=[Problem(attack, attack, attack)],
     )
     page = Page(html)
-    assert "<script" not in html
-    assert not page.all("script")
+    assert page.all("script") == [{}]
     assert [picture["alt"] for picture in page.all("img")] == [attack]
-    assert page.text.count("alert(1)") >= 7
+    assert page.text.count("alert(1)") >= 12
 
 
 def test_captions_in_any_script_survive(tmp_path: Path) -> None:
@@ -161,7 +290,7 @@ def test_a_run_that_was_not_evaluated_says_how_to_do_it() -> None:
     page = Page(render_report(title="x", history=made_up_history()))
     assert "not been evaluated yet" in page.text
     assert "cutline evaluate" in page.text
-    assert len(page.all("img")) == 3
+    assert len([drawing for drawing in page.all("svg") if drawing.get("role") == "img"]) == 5
 
 
 def test_a_bundle_without_history_has_scores_and_no_curves(tmp_path: Path) -> None:
@@ -183,28 +312,48 @@ def test_images_that_are_gone_and_empty_captions_are_said_to_be_so(tmp_path: Pat
         tmp_path, 2, captions={"0.jpg": "", "1.jpg": "a dog"}, images={"0.jpg": str(tmp_path / "0.jpg")}
     )
     page = Page(render_report(title="x", evaluations=[result]))
-    assert [picture["alt"] for picture in page.all("img")] == ["no caption"]
+    assert {picture["alt"] for picture in page.all("img")} == {"no caption"}
     assert "the image is no longer there" in page.text
 
 
-def test_of_many_images_a_fixed_choice_is_shown(tmp_path: Path) -> None:
-    result = made_up_evaluation(tmp_path, 200)
+def test_all_images_are_shown_within_the_bytes_of_the_page_however_busy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert page_module.MOST_BYTES == 5_000_000
+    monkeypatch.setattr(page_module, "MOST_BYTES", 500_000)
+    Image.effect_noise((200, 150), 120).convert("RGB").save(tmp_path / "noise.png")
+    result = made_up_whole_evaluation(tmp_path, 120)
+    result = replace(result, images=dict.fromkeys(result.images, str(tmp_path / "noise.png")))
+    progress = ActingProgress()
+    html = render_report(title="x", evaluations=[result], progress=progress)
+    assert 400_000 < len(html.encode()) <= 500_000
+    assert html.count('<img loading="lazy"') == 120 + 24
+    assert progress.stages == [("drawing the report", 144)]
+
+
+def test_of_more_images_a_fixed_choice_is_shown(tmp_path: Path) -> None:
+    result = made_up_evaluation(tmp_path, MOST_IMAGES + 200)
     html = render_report(title="x", evaluations=[result])
-    page = Page(html)
-    assert len(page.all("figure")) == MOST_IMAGES
-    assert "60 images, drawn from 200 by lot" in page.text
+    assert len(re.findall('<figure class="card">', html)) == MOST_IMAGES + 24
+    assert "1,000 images, drawn from 1,200 by lot" in html
     assert html == render_report(title="x", evaluations=[result])
-    assert len(html) < 5_000_000
 
 
-def test_several_evaluations_share_the_images_and_have_ids_of_their_own(tmp_path: Path) -> None:
-    results = [made_up_evaluation(tmp_path, 100, split) for split in ("test", "val")]
-    page = Page(render_report(title="x", evaluations=results))
-    assert len(page.all("figure")) <= MOST_IMAGES
-    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+def test_several_evaluations_have_ids_of_their_own(tmp_path: Path) -> None:
+    results = [made_up_whole_evaluation(tmp_path, 30, split) for split in ("test", "val")]
+    page = Page(render_report(title="x", history=made_up_history(), evaluations=results))
+    ids = [str(attributes["id"]) for _, attributes in page.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
-    for reference in ("aria-labelledby", "aria-describedby"):
+    for reference in ("aria-labelledby", "aria-describedby", "data-photos"):
         assert {attributes[reference] for _, attributes in page.tags if reference in attributes} <= set(ids)
+    assert {str(link["href"]).removeprefix("#") for link in page.all("a")} <= set(ids)
+    assert page.text.count("How good are the captions?") == 2
+
+
+def test_one_evaluation_of_one_image_can_be_shown(tmp_path: Path) -> None:
+    page = Page(render_report(title="x", evaluations=[made_up_whole_evaluation(tmp_path, 1)]))
+    assert "Best and worst" not in page.text
+    assert len(page.all("img")) == 1
 
 
 def test_images_that_were_trained_on_are_not_called_unseen(tmp_path: Path) -> None:
@@ -246,17 +395,3 @@ def test_problems_of_training_and_evaluation_are_listed_once(tmp_path: Path) -> 
     )
     assert page.text.count("missing image") == 1
     assert "1 row or image was" in page.text
-
-
-@pytest.mark.parametrize(
-    ("model", "baseline", "expected"),
-    [
-        (5.0, 8.0, "no better"),
-        (9.0, 8.0, "hardly better"),
-        (40.0, 8.0, "5.0 times as good"),
-        (40.0, 0.1, "far better"),
-    ],
-)
-def test_the_verdict_follows_the_distance(model: float, baseline: float, expected: str) -> None:
-    scores = Scores(0, 0, 0, 0, 0, model, model, 10, 50, "ptb")
-    assert verdict(scores, replace(scores, cider_d=baseline)).startswith(expected)

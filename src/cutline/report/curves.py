@@ -46,15 +46,6 @@ def curves_png(history: Sequence[EpochRecord]) -> bytes:
     return _draw(_panels(history), history)
 
 
-def panel_pngs(history: Sequence[EpochRecord]) -> dict[str, bytes]:
-    """Draw each panel of :func:`curves_png` as a picture of its own, 550 × 440 pixels, for narrow pages.
-
-    Returns:
-        Title of the panel → PNG.
-    """
-    return {panel.title: _draw([panel], history) for panel in _panels(history)}
-
-
 @dataclass(frozen=True)
 class _Panel:
     title: str

@@ -2,40 +2,54 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from cutline.records import EpochRecord, EvaluationResult, Problem, Scores
-from cutline.report.curves import best_epoch, panel_pngs
+from cutline.progress import Progress, Silent
+from cutline.records import EpochRecord, EvaluationResult, Problem
+from cutline.report.charts import Chart
+from cutline.report.curves import best_epoch
+from cutline.report.figures import (
+    Fact,
+    Part,
+    calibration_charts,
+    diversity_facts,
+    learning_chart,
+    part_scores,
+    parts_by_kind,
+    score_columns,
+    training_charts,
+)
+from cutline.report.gallery import Gallery, Take, choose_images, hang
+from cutline.report.standings import Group, Scale, Standing, groups_of, scale_of
 from cutline.report.templating import render_page
-from cutline.report.thumbnails import Thumbnail, data_uri, make_thumbnail
+from cutline.report.thumbnails import Album, Thumbnail
+from cutline.report.verdict import Verdict, judge
 
-MOST_IMAGES: Final = 60
-"""Images shown over all evaluations, so that the file stays below 5 MB."""
+MOST_BYTES: Final = 5_000_000
+"""Size of the file that the pictures are fitted into."""
+_LEAST_PER_PICTURE: Final = 1000
 _MOST_PROBLEMS: Final = 200
-_SEED: Final = 0
-
-SCORE_NAMES: Final = {
-    "bleu_1": "BLEU-1",
-    "bleu_2": "BLEU-2",
-    "bleu_3": "BLEU-3",
-    "bleu_4": "BLEU-4",
-    "rouge_l": "ROUGE-L",
-    "cider_d": "CIDEr-D",
-}
-"""Field of Scores → what it is called on the page, in the order of the columns."""
 
 
 @dataclass(frozen=True)
-class _Card:
-    """One image of the grid."""
+class _Section:
+    """Everything about one evaluation, ready to be written."""
 
-    image_id: str
-    thumbnail: Thumbnail | None
-    hypothesis: str
-    references: tuple[str, ...]
+    result: EvaluationResult
+    verdict: Verdict
+    columns: Mapping[str, str]
+    groups: tuple[Group, ...]
+    notes: tuple[Standing, ...]
+    scale: Scale
+    parts: Mapping[str, tuple[Part, ...]]
+    filtered: Mapping[str, tuple[Part, ...]]
+    parts_scale: Scale
+    diversity: tuple[Fact, ...]
+    calibration: tuple[Chart, ...]
+    learning: Chart | None
+    gallery: Gallery
 
 
 def render_report(
@@ -45,79 +59,98 @@ def render_report(
     evaluations: Sequence[EvaluationResult] = (),
     summary: Mapping[str, str] | None = None,
     problems: Sequence[Problem] = (),
+    progress: Progress = Silent(),  # noqa: B008 (holds no state)
 ) -> str:
-    """Render a run as one HTML page.
+    """Render a run as one HTML page of at most 5 MB for 1,000 images.
 
-    The page loads nothing, runs no script and forbids both by its content security policy: pictures are data
-    URIs, the style is inside. Captions are shown in the direction of their script and escaped.
+    The page loads nothing and forbids it by its content security policy: pictures are data URIs, style and
+    script are inside and allowed by their hashes. Without the script everything is shown; the script only
+    searches, filters and orders. Captions are shown in the direction of their script and escaped.
 
     Args:
         title: Heading of the page, usually the name of the run.
         history: One record per epoch; without any there are no curves.
-        evaluations: Each with its own scores and images; without any the page says how to get one.
+        evaluations: Each with its own scores and images, the most important first: the page opens with what
+            it comes to. Without any the page says how to get one.
         summary: Settings and facts to list, name → value, in order.
         problems: Rows and images left out of training; those of the evaluations are added.
+        progress: Told about the pictures.
 
     Returns:
         The HTML text.
 
     Example:
         >>> page = render_report(title="runs/first")
-        >>> page.startswith("<!doctype html>"), "<script" in page
-        (True, False)
+        >>> page.startswith("<!doctype html>"), "has not been evaluated yet" in page
+        (True, True)
     """
     listed = tuple(dict.fromkeys([*problems, *(p for result in evaluations for p in result.problems)]))
-    share = max(1, MOST_IMAGES // max(1, len(evaluations)))
-    return render_page(
-        "report.html.j2",
-        title=title,
-        verdict=verdict,
-        history=history,
-        best=next((record for record in history if record.epoch == best_epoch(history)), None),
-        curves=_curves(history),
-        evaluations=[(result, _cards(result, share)) for result in evaluations],
-        score_names=SCORE_NAMES,
-        summary=dict(summary or {}),
-        problems=listed[:_MOST_PROBLEMS],
-        problem_count=len(listed),
-    )
+    chosen = choose_images(evaluations)
 
-
-def verdict(scores: Scores, baseline: Scores) -> str:
-    """Say in words how far above the most common caption a model is, by CIDEr-D.
-
-    Example:
-        >>> poor = Scores(0, 0, 0, 0, 0, 9.0, 8.0, 10, 50, "ptb")
-        >>> verdict(Scores(0, 0, 0, 0, 0, 41.0, 40.0, 10, 50, "ptb"), poor)
-        '5.0 times as good by that score'
-        >>> verdict(Scores(0, 0, 0, 0, 0, 9.0, 8.1, 10, 50, "ptb"), poor)
-        'hardly better than the most common caption: it has not learnt to look at the images'
-    """
-    if scores.cider_d <= baseline.cider_d:
-        return "no better than the most common caption: it has not learnt to look at the images"
-    if scores.cider_d < 1.5 * baseline.cider_d:
-        return "hardly better than the most common caption: it has not learnt to look at the images"
-    if baseline.cider_d < 0.5:
-        return "far better by that score"
-    return f"{scores.cider_d / baseline.cider_d:.1f} times as good by that score"
-
-
-def _curves(history: Sequence[EpochRecord]) -> dict[str, str]:
-    pictures = panel_pngs(history) if history else {}
-    return {title: data_uri(picture, "image/png") for title, picture in pictures.items()}
-
-
-def _cards(result: EvaluationResult, most: int) -> list[_Card]:
-    """Choose images by seed, in the order of the evaluation, and prepare what is shown of each."""
-    image_ids = list(result.captions)
-    chosen = set(random.Random(_SEED).sample(sorted(image_ids), min(most, len(image_ids))))
-    return [
-        _Card(
-            image_id=image_id,
-            thumbnail=make_thumbnail(result.images[image_id]) if image_id in result.images else None,
-            hypothesis=result.captions[image_id],
-            references=tuple(result.references.get(image_id, ())),
+    def render(take: Take) -> str:
+        sections = [_section(result, ids, take) for result, ids in zip(evaluations, chosen, strict=True)]
+        return render_page(
+            "report.html.j2",
+            script="report.js" if sections else "",
+            title=title,
+            history=history,
+            best=next((record for record in history if record.epoch == best_epoch(history)), None),
+            curves=training_charts(history),
+            sections=sections,
+            summary=dict(summary or {}),
+            problems=listed[:_MOST_PROBLEMS],
+            problem_count=len(listed),
         )
-        for image_id in image_ids
-        if image_id in chosen
-    ]
+
+    # The page without its pictures tells how many bytes are left for them.
+    taken: list[bool] = []
+    bare = render(_counting(taken))
+    if not taken:
+        return bare
+    large = sum(taken)
+    ordinary = len(taken) - large
+    allowed = MOST_BYTES - len(bare.encode())
+    album = Album(max(allowed, _LEAST_PER_PICTURE * len(taken)), ordinary, large)
+    with progress.stage("drawing the report", len(taken), "pictures") as stage:
+
+        def take(path: str, large: bool) -> Thumbnail | None:
+            thumbnail = album.take(path, large)
+            stage.advance()
+            return thumbnail
+
+        return render(take)
+
+
+def _counting(taken: list[bool]) -> Take:
+    """Return a stand-in that notes for each picture asked for whether it is large."""
+
+    def take(_: str, large: bool) -> Thumbnail:
+        taken.append(large)
+        return Thumbnail("", 999, 999)
+
+    return take
+
+
+def _kept(members: Sequence[Part]) -> tuple[Part, ...]:
+    """Return the parts of which it is known which images are in them."""
+    return tuple(member for member in members if member.part.image_ids)
+
+
+def _section(result: EvaluationResult, image_ids: Sequence[str], take: Take) -> _Section:
+    groups = groups_of(result)
+    parts = parts_by_kind(result.slices)
+    return _Section(
+        result=result,
+        verdict=judge(result),
+        columns=score_columns(result),
+        groups=groups,
+        notes=tuple(s for group in groups for s in group.standings if s.note),
+        scale=scale_of((s.scores.cider_d, s.interval) for group in groups for s in group.standings),
+        parts=parts,
+        filtered={kind: kept for kind, members in parts.items() if (kept := _kept(members))},
+        parts_scale=scale_of([*part_scores(result.slices), (result.scores.cider_d, None)]),
+        diversity=diversity_facts(result.diversity),
+        calibration=calibration_charts(result.calibration),
+        learning=learning_chart(result.learning_curve),
+        gallery=hang(result, image_ids, take),
+    )

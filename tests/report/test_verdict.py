@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.fakes import made_up_evaluation, made_up_scores, made_up_whole_evaluation
+
+from cutline.records import EvaluationResult, LookingTest, Scores
+from cutline.report.verdict import FAIR, GOOD, NONE, POOR, judge
+
+
+@pytest.fixture
+def whole(tmp_path: Path) -> EvaluationResult:
+    return made_up_whole_evaluation(tmp_path, 200)
+
+
+def scoring(result: EvaluationResult, model: float, half_width: float = 2.0) -> EvaluationResult:
+    """Replace what the model scores, by all references and beside people."""
+    scores = made_up_scores(model, 200, half_width=half_width)
+    beside = tuple(
+        replace(baseline, model_scores=scores) if baseline.model_scores else baseline
+        for baseline in result.baselines
+    )
+    return replace(result, scores=scores, baselines=beside)
+
+
+def without(result: EvaluationResult, *names: str) -> EvaluationResult:
+    return replace(result, baselines=tuple(b for b in result.baselines if b.name not in names))
+
+
+@pytest.mark.parametrize(
+    ("model", "headline", "level"),
+    [
+        (5.0, "No better than one sentence for every picture", POOR),
+        (9.0, "No better than one sentence for every picture", POOR),
+        (20.0, "Worse than copying", POOR),
+        (36.5, "No better than copying", FAIR),
+        (45.0, "Better than copying a similar picture’s caption; 54 % of what people score", FAIR),
+        (75.0, "Close to people: 90 %", GOOD),
+        (90.0, "By this score as good as captions by people", GOOD),
+    ],
+)
+def test_the_headline_climbs_with_the_score(
+    whole: EvaluationResult, model: float, headline: str, level: str
+) -> None:
+    verdict = judge(scoring(whole, model))
+    assert verdict.headline.startswith(headline)
+    assert verdict.level == verdict.findings[0].level == level
+
+
+def test_scores_whose_intervals_meet_are_not_told_apart(whole: EvaluationResult) -> None:
+    assert judge(scoring(whole, 45.0, half_width=2.0)).headline.startswith("Better than copying")
+    assert judge(scoring(whole, 45.0, half_width=9.0)).headline.startswith("No better than copying")
+
+
+def test_a_caption_drawn_by_lot_must_be_beaten_too(whole: EvaluationResult) -> None:
+    lucky = tuple(
+        replace(b, scores=made_up_scores(40.0, 200)) if b.name.startswith("random") else b
+        for b in whole.baselines
+    )
+    assert (
+        judge(scoring(replace(whole, baselines=lucky), 40.0)).headline
+        == "No better than a caption drawn by lot"
+    )
+
+
+def test_a_model_that_does_not_look_is_told_first_with_its_causes(whole: EvaluationResult) -> None:
+    blind = LookingTest(60.0, 57.0, looking=False, causes=("It was trained for one epoch.",))
+    verdict = judge(replace(scoring(whole, 90.0), looking=blind))
+    assert verdict.headline == "It is not looking at the picture"
+    assert verdict.level == POOR
+    finding = verdict.findings[1]
+    assert (finding.answer, finding.level) == ("no", POOR)
+    assert finding.causes == ("It was trained for one epoch.",)
+    assert "by 5 % only: 60.0 with its own image, 57.0 with another one" in finding.text
+
+
+def test_a_score_that_rises_with_other_images_is_told_without_a_negative_fall(
+    whole: EvaluationResult,
+) -> None:
+    verdict = judge(replace(whole, looking=LookingTest(10.0, 11.0, looking=False)))
+    assert "falls not at all" in verdict.findings[1].text
+    assert "-" not in verdict.findings[1].text
+
+
+def test_the_model_is_measured_with_the_references_that_people_were(whole: EvaluationResult) -> None:
+    # 48.2 against all references would be 58 %; 45.0 against those of people is 54 %.
+    assert "54 %" in judge(whole).headline
+    assert "against the same references the model scores 45.0" in judge(whole).findings[0].text
+
+
+@pytest.mark.parametrize(
+    ("error", "answer", "level"), [(0.05, "yes", GOOD), (0.09, "roughly", FAIR), (0.3, "no", POOR)]
+)
+def test_confidences_are_believed_by_how_far_they_are_off(
+    whole: EvaluationResult, error: float, answer: str, level: str
+) -> None:
+    assert whole.calibration is not None
+    calibration = replace(whole.calibration, expected_calibration_error=error)
+    finding = judge(replace(whole, calibration=calibration)).findings[2]
+    assert (finding.answer, finding.level) == (answer, level)
+
+
+def test_what_was_not_measured_is_not_known(tmp_path: Path) -> None:
+    verdict = judge(made_up_evaluation(tmp_path))
+    assert [finding.level for finding in verdict.findings] == [FAIR, NONE, NONE]
+    assert len(verdict.findings) == 3
+    assert all(finding.text for finding in verdict.findings)
+
+
+def test_without_people_copying_is_the_bar_and_without_copies_people_are(whole: EvaluationResult) -> None:
+    copies = ("nearest neighbour", "consensus of neighbours")
+    assert judge(without(whole, "human")).headline == "Better than copying the caption of a similar picture"
+    assert judge(without(whole, *copies)).headline == "54 % of what captions by people score"
+
+
+@pytest.mark.parametrize(
+    ("model", "baseline", "expected"),
+    [
+        (5.0, 8.0, "No better than one sentence"),
+        (8.1, 8.0, "No better than one sentence"),
+        (40.0, 8.0, "5.0 times the score of one sentence"),
+        (40.0, 0.1, "Far better than one sentence"),
+        (0.0, 0.0, "No better than one sentence"),
+    ],
+)
+def test_with_nothing_but_the_most_common_caption_it_is_the_bar(
+    tmp_path: Path, model: float, baseline: float, expected: str
+) -> None:
+    scores = Scores(0, 0, 0, 0, 0, model, model, 10, 50, "ptb")
+    result = made_up_evaluation(tmp_path, scores=scores)
+    common = replace(result.most_common, scores=replace(scores, cider_d=baseline))
+    assert judge(replace(result, baselines=(common,))).headline.startswith(expected)
+
+
+def test_images_it_was_trained_on_make_no_good_verdict(whole: EvaluationResult) -> None:
+    excellent = scoring(whole, 90.0)
+    assert judge(excellent).caveats == ()
+    for split in ("train", "all"):
+        verdict = judge(replace(excellent, split=split))
+        assert verdict.level == FAIR
+        assert len(verdict.caveats) == 1
+
+
+def test_few_images_are_said_to_be_few(tmp_path: Path) -> None:
+    assert "With 3 images all figures are rough." in judge(made_up_evaluation(tmp_path, 3)).caveats
+    assert "With 1 image all figures are rough." in judge(made_up_evaluation(tmp_path, 1)).caveats
