@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from tests.fakes import made_up_evaluation, made_up_history
+from tests.fakes import ActingProgress, made_up_evaluation, made_up_history, made_up_whole_evaluation
 
 from cutline.config import RunConfig, resolve, to_toml
 from cutline.errors import RunError
@@ -15,22 +15,6 @@ from cutline.recipes.results import save_evaluation
 from cutline.recipes.run_folder import write_problems
 from cutline.records import EvaluationResult, Problem
 from cutline.training.history import save_history
-
-
-class Warnings:
-    """A Progress that keeps warnings."""
-
-    def __init__(self) -> None:
-        self.told: list[str] = []
-
-    def stage(self, name: str, total: int | None, unit: str) -> object:
-        raise AssertionError("no stage is expected")
-
-    def note(self, message: str) -> None:
-        pass
-
-    def warn(self, message: str) -> None:
-        self.told.append(message)
 
 
 @pytest.fixture
@@ -79,9 +63,7 @@ def test_a_report_holds_history_settings_and_problems_of_the_run(run: Path) -> N
     assert "not been evaluated yet" in text_of(path)
 
 
-def test_every_evaluation_of_the_run_is_in_it_unseen_images_first(
-    run: Path, evaluation: EvaluationResult, tmp_path: Path
-) -> None:
+def test_every_evaluation_of_the_run_is_in_it_unseen_images_first(run: Path, tmp_path: Path) -> None:
     for split in ("train", "val", "test"):
         save_evaluation(run / f"evaluation-{split}", made_up_evaluation(tmp_path, split=split))
     page = text_of(write_report(run))
@@ -93,11 +75,11 @@ def test_a_damaged_evaluation_is_told_and_left_out(run: Path, evaluation: Evalua
     save_evaluation(run / "evaluation-test", evaluation)
     (run / "evaluation-val").mkdir()
     (run / "evaluation-val" / "evaluation.json").write_text("{")
-    heard = Warnings()
-    page = text_of(write_report(run, progress=heard))  # type: ignore[arg-type]
+    heard = ActingProgress()
+    page = text_of(write_report(run, progress=heard))
     assert "Scores on the test split" in page
-    assert len(heard.told) == 1
-    assert "evaluation-val" in heard.told[0]
+    assert len(heard.warnings) == 1
+    assert "evaluation-val" in heard.warnings[0]
 
 
 def test_a_report_is_made_anew(run: Path, evaluation: EvaluationResult) -> None:
@@ -174,3 +156,10 @@ def test_what_is_saved_and_read_back_gives_the_same_page(run: Path, evaluation: 
     saved = json.loads((run / "evaluation-test" / "evaluation.json").read_text(encoding="utf-8"))
     assert saved["captions"] == asdict(evaluation)["captions"]
     assert all(caption in text_of(write_report(run)) for caption in evaluation.captions.values())
+
+
+def test_all_that_an_evaluation_found_survives_on_disk_and_is_shown(run: Path, tmp_path: Path) -> None:
+    save_evaluation(run / "evaluation-test", made_up_whole_evaluation(tmp_path))
+    page = text_of(write_report(run))
+    for words in ("of what people score", "falls by 81 %", "off by 3.1 %", "up to 8 words", "+0.4 CIDEr-D"):
+        assert words in page

@@ -39,12 +39,12 @@ def write_report(
     *,
     progress: Progress = Silent(),  # noqa: B008 (holds no state)
 ) -> Path:
-    """Write ``report.html`` into a run folder: curves, the scores and images of every evaluation, settings.
+    """Write ``report.html`` into a run folder: what every evaluation found, its images, curves, settings.
 
     Args:
         run: The run folder. Its ``history.csv`` and ``evaluation-*/evaluation.json`` are read; either may be
             missing. An existing report is replaced.
-        progress: Warned about evaluations that cannot be read.
+        progress: Warned about evaluations that cannot be read, told about the pictures.
 
     Returns:
         Path of the report.
@@ -64,18 +64,26 @@ def write_report(
         evaluations=evaluations,
         summary=summarise(folder),
         problems=_problems(folder / layout.PROBLEMS),
+        progress=progress,
     )
     write_text(folder / REPORT, page)
     return folder / REPORT
 
 
-def write_evaluation_report(folder: Path, result: EvaluationResult, *, model: Path) -> Path:
+def write_evaluation_report(
+    folder: Path,
+    result: EvaluationResult,
+    *,
+    model: Path,
+    progress: Progress = Silent(),  # noqa: B008 (holds no state)
+) -> Path:
     """Write ``report.html`` about one evaluation beside its other files.
 
     Args:
         folder: The evaluation's folder.
         result: What was found.
         model: The run folder or bundle that was evaluated; curves are shown when it is a run.
+        progress: Told about the pictures.
 
     Returns:
         Path of the report.
@@ -85,6 +93,7 @@ def write_evaluation_report(folder: Path, result: EvaluationResult, *, model: Pa
         history=_history(model),
         evaluations=[result],
         summary={**summarise(model), "evaluated data": f"fingerprint {result.data_fingerprint}"},
+        progress=progress,
     )
     write_text(folder / REPORT, page)
     return folder / REPORT
