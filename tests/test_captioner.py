@@ -13,11 +13,12 @@ import pytest
 from PIL import Image
 from tests.fakes import ScriptedStepModel
 
-from cutline.captioner import Captioner, decode
+from cutline.captioner import Captioner, decode, measure_signals
 from cutline.config import DecoderOptions, DecodingOptions
 from cutline.data.feature_store import FeatureStore
 from cutline.errors import BundleError, ConfigError, ImageError
 from cutline.runtime import Bundle
+from cutline.runtime.confidence import Confidence, TrainingFeatures
 from cutline.text import Tokenizer, Vocabulary
 from cutline.text.vocabulary import SPECIALS
 
@@ -206,3 +207,66 @@ def test_features_are_rounded_as_those_of_a_store_are(files, tmp_path):
 def test_no_model_no_captioner(tmp_path):
     with pytest.raises(BundleError, match="no such model"):
         Captioner.load(tmp_path / "none")
+
+
+TRAINING = TrainingFeatures(np.zeros(1, np.float32), np.ones((1, 1), np.float32), np.ones((1, 1), np.float32))
+CONFIDENCE = Confidence(
+    definition="good",
+    threshold=30.0,
+    means=np.zeros(4),
+    scales=np.ones(4),
+    weights=np.array([1.0, -0.5, 1.0, -0.25]),
+    bias=0.5,
+    usual_residual=0.1,
+    largest_residual=0.2,
+    training=TRAINING,
+    fitted_on=frozenset(),
+)
+
+
+def sure_captioner(session: Session, **decoding: int | float) -> Captioner:
+    bundle = Bundle(
+        {}, {}, DecoderOptions(), {}, (1,), WORDS, DecodingOptions(**decoding), confidence=CONFIDENCE
+    )
+    return Captioner(bundle, session)
+
+
+def test_without_a_confidence_in_the_bundle_hypotheses_have_none(files):
+    assert captioner(Session()).caption(files[0])[0].confidence is None
+
+
+def test_the_best_hypothesis_alone_gets_the_confidence_of_its_signals(files):
+    best, second = sure_captioner(Session()).caption(files[0], beam_size=4, n_best=2)
+    features = np.array([[1.0]], np.float32)
+    signals = measure_signals(Session(), features, [best.token_ids], TRAINING, DecodingOptions().max_length)
+    assert best.confidence == CONFIDENCE.probabilities(signals)[0]
+    assert 0 < best.confidence < 1
+    assert second.confidence is None
+
+
+def test_signals_are_those_of_the_caption():
+    caption = (RED, DOT)
+    ((log_probability, entropy, agreement, distance, residual),) = measure_signals(
+        Session(), np.array([[1.0]]), [caption], TRAINING, 8
+    )
+    steps = [colours(1, caption[:length]) for length in range(3)]
+    chosen = [steps[0][RED], steps[1][DOT], steps[2][END]]
+    assert log_probability == pytest.approx(np.log(chosen).mean(), rel=1e-5)
+    assert entropy == pytest.approx(np.mean([-np.dot(step, np.log(step)) for step in steps]), rel=1e-5)
+    assert 0 < agreement < 1
+    assert (distance, residual) == pytest.approx((0, 0), abs=1e-3)
+
+
+def test_an_impossible_ending_keeps_signals_finite():
+    def never_ends(image, written):
+        return [0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0]
+
+    signals = measure_signals(Session(never_ends), np.array([[1.0]]), [(RED, RED)], TRAINING, 2)
+    assert np.isfinite(signals).all()
+
+
+def test_confidences_do_not_depend_on_the_batch(files):
+    alone = [sure_captioner(Session(), batch_size=1).caption(path)[0].confidence for path in files[:3]]
+    together = sure_captioner(Session(), batch_size=8).caption_all(files[:3])
+    found = [record.hypotheses[0].confidence for record in together]
+    assert found == pytest.approx(alone, rel=1e-6)

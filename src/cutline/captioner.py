@@ -260,7 +260,8 @@ class Captioner:
         confidence = self.bundle.confidence
         if confidence is None:
             return found
-        return with_confidence(self.session, features, found, confidence, options.max_length)
+        # Signals are measured as when the confidence was fitted, however captions are searched for today.
+        return with_confidence(self.session, features, found, confidence, self.bundle.decoding.max_length)
 
     def _encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float16]:
         # Training and evaluation read features from a store, which rounds them. Without the same rounding

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tests.fakes import FakeCaptioner
@@ -14,6 +18,7 @@ from typer.testing import CliRunner, Result
 
 from cutline.captioner import Captioner
 from cutline.cli.app import app
+from cutline.records import CaptionedImage
 
 
 @pytest.fixture(autouse=True)
@@ -225,3 +230,82 @@ def test_a_terminal_without_unicode_gets_escapes_and_json_stays_json() -> None:
     ]
     assert seen[0].startswith("a.jpg\t\\u0643")
     assert json.loads(seen[1])["caption"] == "كلب 🐕"
+
+
+class SureCaptioner(FakeCaptioner):
+    """As sure of the caption of a.jpg as of nothing else."""
+
+    bundle = SimpleNamespace(confidence="something")
+
+    def caption_all(
+        self, images: Iterable[str], beam_size: int | None = None, n_best: int = 1
+    ) -> Iterator[CaptionedImage]:
+        for record in super().caption_all(images, beam_size, n_best):
+            best = [
+                replace(h, confidence=0.4996 - 0.25 * ("b" in record.image)) for h in record.hypotheses[:1]
+            ]
+            yield replace(record, hypotheses=(*best, *record.hypotheses[1:]))
+
+
+@pytest.fixture
+def sure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Captioner, "load", lambda model: SureCaptioner())
+
+
+@pytest.mark.usefixtures("sure")
+def test_the_confidence_stands_behind_the_caption_and_is_not_rounded_up() -> None:
+    result = run("a.jpg", "b.jpg", "--model", "m")
+    assert result.stdout == "a.jpg\ta picture called a\t0.49\nb.jpg\ta picture called b\t0.24\n"
+
+
+@pytest.mark.usefixtures("sure")
+def test_of_several_captions_the_best_has_a_confidence() -> None:
+    result = run("a.jpg", "--model", "m", "--n-best", "2")
+    assert [line.split("\t")[2:] for line in result.stdout.splitlines()] == [["-1.2500", "0.49"], ["-2.2500"]]
+
+
+@pytest.mark.usefixtures("sure")
+def test_captions_below_the_least_confidence_are_marked_and_nothing_fails() -> None:
+    result = run("a.jpg", "b.jpg", "--model", "m", "--min-confidence", "0.4")
+    assert result.exit_code == 0
+    assert [line.split("\t")[2:] for line in result.stdout.splitlines()] == [
+        ["0.49"],
+        ["0.24", "needs a person"],
+    ]
+    assert "1 of 2 captions needs a person (confidence below 0.4)" in result.stderr
+
+
+@pytest.mark.usefixtures("sure")
+def test_marks_are_in_files_too(here: Path) -> None:
+    arguments = ("a.jpg", "broken.jpg", "b.jpg", "--model", "m", "--min-confidence", "0.4", "--output")
+    assert run(*arguments, "out.csv").exit_code == 1
+    with (here / "out.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["confidence"] for row in rows] == ["0.4996", "", "0.2496"]
+    assert [row["needs_person"] for row in rows] == ["false", "", "true"]
+    lines = [json.loads(line) for line in run(*arguments, "-").stdout.splitlines()]
+    assert [line.get("confidence") for line in lines] == [0.4996, None, 0.2496]
+    assert [line.get("needs_person") for line in lines] == [False, None, True]
+    summary = json.loads(run(*arguments, "out.jsonl", "--json").stdout)
+    assert summary["need_person"] == 1
+
+
+@pytest.mark.usefixtures("sure")
+def test_without_a_least_confidence_nothing_is_marked() -> None:
+    (line,) = run("b.jpg", "--model", "m", "--json").stdout.splitlines()
+    assert json.loads(line)["confidence"] == 0.2496
+    assert "needs_person" not in json.loads(line)
+
+
+@pytest.mark.parametrize("asked", ["-0.1", "1.5", "nan"])
+def test_a_least_confidence_out_of_range_is_refused(asked: str) -> None:
+    result = run("a.jpg", "--model", "m", "--min-confidence", asked)
+    assert result.exit_code == 2
+    assert "a probability from 0 to 1 is allowed" in result.stderr
+
+
+def test_a_least_confidence_needs_a_model_that_has_one(captioner: FakeCaptioner) -> None:
+    captioner.bundle = SimpleNamespace(confidence=None)  # type: ignore[attr-defined]
+    result = run("a.jpg", "--model", "old", "--min-confidence", "0.5")
+    assert result.exit_code == 2
+    assert "error: old: carries no confidence to compare with 0.5" in result.stderr

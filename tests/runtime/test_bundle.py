@@ -17,6 +17,7 @@ from cutline.runtime import Bundle, load_bundle, save_bundle
 from cutline.runtime import bundle as bundles
 from cutline.runtime.arrays import load_arrays, save_arrays
 from cutline.runtime.bundle import find_bundle, save_encoder
+from cutline.runtime.confidence import Confidence, TrainingFeatures
 from cutline.text import Tokenizer, Vocabulary
 from cutline.text.vocabulary import SPECIALS
 
@@ -350,3 +351,35 @@ def test_a_bundle_that_fails_half_way_leaves_the_old_one(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
     with replacing_folder(tmp_path / "bundle") as target:
         assert target.is_dir()
+
+
+def with_confidence() -> Bundle:
+    axes = np.eye(4, 2, dtype=np.float32)
+    training = TrainingFeatures(np.zeros(4, np.float32), axes, np.eye(2, dtype=np.float32))
+    numbers = (np.zeros(4), np.ones(4), np.zeros(4), 0.5, 0.1, 0.2)
+    return dataclasses.replace(
+        bundle(), confidence=Confidence("good", 30.0, *numbers, training, frozenset({"0" * 16}))
+    )
+
+
+def test_a_confidence_comes_back_and_is_covered_by_the_manifest(tmp_path):
+    folder = tmp_path / "model"
+    save_bundle(with_confidence(), folder)
+    loaded = load_bundle(folder).confidence
+    assert loaded is not None
+    assert (loaded.definition, loaded.bias) == ("good", 0.5)
+    for name in ("confidence.json", "confidence.npz"):
+        before = (folder / name).read_bytes()
+        (folder / name).write_bytes(before + b" ")
+        assert "damaged" in refused(folder)
+        (folder / name).unlink()
+        assert f"{name} is missing" in refused(folder)
+        (folder / name).write_bytes(before)
+
+
+def test_a_bundle_without_confidence_has_none_and_drops_an_old_one(tmp_path):
+    folder = tmp_path / "model"
+    save_bundle(with_confidence(), folder)
+    save_bundle(bundle(), folder)
+    assert load_bundle(folder).confidence is None
+    assert not (folder / "confidence.json").exists()

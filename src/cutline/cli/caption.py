@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from math import floor
 from pathlib import Path
 from typing import Annotated
 
@@ -29,6 +30,13 @@ BeamSize = Annotated[
     int | None, typer.Option(metavar="K", help="Beams kept; 1 is greedy. The model's own by default.")
 ]
 NBest = Annotated[int, typer.Option(metavar="N", help="Captions per image, best first.")]
+MinConfidence = Annotated[
+    float | None,
+    typer.Option(
+        metavar="P",
+        help="Mark captions whose confidence, 0 to 1, is below P: they need a person.",
+    ),
+]
 Output = Annotated[
     str | None,
     typer.Option(
@@ -47,14 +55,17 @@ def caption(
     model: Model = None,
     beam_size: BeamSize = None,
     n_best: NBest = 1,
+    min_confidence: MinConfidence = None,
     output: Output = None,
     overwrite: Overwrite = False,
 ) -> int:
     """Write captions for images.
 
-    Prints path, tab and caption, one line per image; with --n-best several lines per image, each with its
-    log-probability behind another tab. Control characters in names are written as escapes. Images that
-    cannot be read, and paths without images, are listed on standard error.
+    Prints path, tab and caption, one line per image; behind another tab how sure the model is, as the
+    probability that the caption is acceptable; with --n-best several lines per image, each with its
+    log-probability behind the caption. With --min-confidence, captions below it are marked at the end of
+    their line. Control characters in names are written as escapes. Images that cannot be read, and paths
+    without images, are listed on standard error.
     """
     from cutline.recipes import caption as recipe
 
@@ -64,21 +75,46 @@ def caption(
     if n_best < 1:
         raise ConfigError(f"--n-best {n_best}: at least 1 caption per image can be asked for")
     found = recipe.caption(
-        paths, _chosen(model, screen), beam_size=beam_size, n_best=n_best, progress=screen.progress
+        paths,
+        _chosen(model, screen),
+        beam_size=beam_size,
+        n_best=n_best,
+        min_confidence=min_confidence,
+        progress=screen.progress,
     )
-    records = recipe.Counted(_told(found, screen))
+    records = recipe.Counted(_told(found, screen), min_confidence)
     if file is not None:
-        recipe.write_captions(records, file)
+        recipe.write_captions(records, file, min_confidence)
         screen.progress.note(f"{spell_count(records.done, 'images')} captioned: {file}")
-        screen.document({"output": file, "captioned": records.done, "failed": records.failed})
-    elif output == "-" or screen.flags.json:
-        for record in records:
-            screen.json_line(recipe.as_json(record))
+        counts = {"captioned": records.done, "failed": records.failed}
+        if min_confidence is not None:
+            counts["need_person"] = records.need_person
+        screen.document({"output": file, **counts})
     else:
-        for record in records:
-            for line in _lines(record, n_best):
-                screen.line(line)
+        _print(records, screen, n_best, min_confidence, as_json=output == "-" or screen.flags.json)
+    if records.need_person:
+        verb = "needs" if records.need_person == 1 else "need"
+        count = f"{records.need_person:,} of {spell_count(records.done, 'captions')}"
+        screen.progress.note(f"{count} {verb} a person (confidence below {min_confidence:g})")
     return SOME_FAILED if records.failed else DONE
+
+
+def _print(
+    records: Iterable[CaptionedImage],
+    screen: Screen,
+    n_best: int,
+    min_confidence: float | None,
+    *,
+    as_json: bool,
+) -> None:
+    from cutline.recipes.caption import as_json as spell
+
+    for record in records:
+        if as_json:
+            screen.json_line(spell(record, min_confidence))
+            continue
+        for line in _lines(record, n_best, min_confidence):
+            screen.line(line)
 
 
 def _chosen(model: str | None, screen: Screen) -> str:
@@ -102,8 +138,16 @@ def _told(records: Iterable[CaptionedImage], screen: Screen) -> Iterator[Caption
         yield record
 
 
-def _lines(record: CaptionedImage, n_best: int) -> list[str]:
-    image = visible(record.image)
-    if n_best == 1:
-        return [f"{image}\t{visible(one.text)}" for one in record.hypotheses]
-    return [f"{image}\t{visible(one.text)}\t{one.log_probability:.4f}" for one in record.hypotheses]
+def _lines(record: CaptionedImage, n_best: int, min_confidence: float | None) -> Iterator[str]:
+    from cutline.recipes.caption import needs_person
+
+    for one in record.hypotheses:
+        columns = [visible(record.image), visible(one.text)]
+        if n_best > 1:
+            columns.append(f"{one.log_probability:.4f}")
+        if one.confidence is not None:
+            # Never rounded up: 0.499 printed as 0.50 would look enough for --min-confidence 0.5.
+            columns.append(f"{floor(one.confidence * 100) / 100:.2f}")
+        if needs_person(one, min_confidence):
+            columns.append("needs a person")
+        yield "\t".join(columns)

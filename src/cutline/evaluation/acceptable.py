@@ -13,6 +13,11 @@ from cutline.metrics import CiderD
 
 Floats = NDArray[np.float64]
 
+BY_PEOPLE: Final = "as near to the references as 3 of 4 captions by people are to the others of their image"
+ABOVE_CHANCE: Final = (
+    "nearer to the references than 19 of 20 captions by people are to those of another image"
+)
+
 _ENOUGH_IMAGES: Final = 30
 
 
@@ -22,7 +27,7 @@ class Acceptable:
 
     Attributes:
         threshold: CIDEr-D (×100) from which a caption is acceptable; one that scores 0 never is.
-        definition: The same in words, for people.
+        definition: Where that number comes from, in words that go on after "acceptable means: ".
     """
 
     threshold: float
@@ -58,16 +63,8 @@ def define_acceptable(
     people = _scores_of_people(references, tokenise)
     lower = float(np.percentile(people, 25)) if people is not None else 0.0
     if lower > chance:
-        return Acceptable(
-            lower,
-            f"CIDEr-D of at least {lower:.1f}, which 3 of 4 references reach when each is compared with the "
-            "other references of its image",
-        )
-    return Acceptable(
-        chance,
-        f"CIDEr-D of at least {chance:.1f}, which 1 of 20 references reaches when it is compared with those "
-        "of another image",
-    )
+        return Acceptable(lower, BY_PEOPLE)
+    return Acceptable(chance, ABOVE_CHANCE)
 
 
 def _scores_of_people(

@@ -17,7 +17,10 @@ from cutline.files import replacing
 from cutline.progress import Progress, Silent
 from cutline.records import CaptionedImage, Hypothesis
 
-_COLUMNS: Final = ("image", "rank", "caption", "log_probability", "tokens", "error")
+_COLUMNS: Final = (
+    *("image", "rank", "caption", "log_probability", "tokens", "error"),
+    *("confidence", "needs_person"),
+)
 _ROWS_AT_ONCE: Final = 10_000
 
 
@@ -27,6 +30,7 @@ def caption(
     *,
     beam_size: int | None = None,
     n_best: int = 1,
+    min_confidence: float | None = None,
     progress: Progress = Silent(),  # noqa: B008 (holds no state)
 ) -> Iterator[CaptionedImage]:
     """Caption images, a batch at a time.
@@ -36,6 +40,7 @@ def caption(
         model: A run folder or a bundle.
         beam_size: Beams kept; the model's default when None.
         n_best: Hypotheses per image.
+        min_confidence: The confidence below which captions will be marked; the model must carry one then.
         progress: Told about every image.
 
     Returns:
@@ -45,16 +50,29 @@ def caption(
     Raises:
         DataError: None of the paths stands for an image.
         BundleError: The model cannot be loaded.
-        ConfigError: ``beam_size`` or ``n_best`` is out of range.
+        ConfigError: ``beam_size``, ``n_best`` or ``min_confidence`` is out of range, or a confidence is asked
+            for and the model carries none.
     """
+    _check_confidence(min_confidence)
     found = match_images(paths)
     images = [path for path, error in found.items() if error is None]
     if not images:
         raise DataError(
             next(filter(None, found.values()), "no images were named; give files, folders or patterns")
         )
-    captioned = Captioner.load(model).caption_all(images, beam_size, n_best)
+    captioner = Captioner.load(model)
+    if min_confidence is not None and captioner.bundle.confidence is None:
+        raise ConfigError(
+            f"{model}: carries no confidence to compare with {min_confidence:g}; cutline train fits it at "
+            "its end when there are enough val images: go on with the run with --resume, or train again"
+        )
+    captioned = captioner.caption_all(images, beam_size, n_best)
     return _followed(_in_order(found, captioned), len(found), progress)
+
+
+def _check_confidence(min_confidence: float | None) -> None:
+    if min_confidence is not None and not 0 <= min_confidence <= 1:
+        raise ConfigError(f"min_confidence is {min_confidence}; a probability from 0 to 1 is allowed")
 
 
 def _in_order(
@@ -83,10 +101,12 @@ def newest_run(folder: str | Path = "runs") -> Path | None:
     return newest.parent.parent if newest is not None else None
 
 
-def as_json(record: CaptionedImage) -> dict[str, Any]:
-    """Return one line of JSONL: image, caption, log_probability and tokens, or image and error.
+def as_json(record: CaptionedImage, min_confidence: float | None = None) -> dict[str, Any]:
+    """Return one line of JSONL: image, caption, log_probability, confidence and tokens, or image and error.
 
-    With more than one hypothesis the best is followed by ``hypotheses``, the list of all of them.
+    The confidence is left out where the model carries none. With a ``min_confidence``, ``needs_person`` tells
+    whether the best caption is below it. With more than one hypothesis the best is followed by
+    ``hypotheses``, the list of all of them.
 
     Example:
         >>> as_json(CaptionedImage("a.jpg", error="a.jpg: the file is empty"))
@@ -95,8 +115,25 @@ def as_json(record: CaptionedImage) -> dict[str, Any]:
     image = _unicode(record.image)
     if record.error is not None or not record.hypotheses:
         return {"image": image, "error": _unicode(record.error or "no caption was found")}
-    found = [_facts(hypothesis) for hypothesis in record.hypotheses]
+    found = [_facts(hypothesis, min_confidence) for hypothesis in record.hypotheses]
     return {"image": image, **found[0], **({"hypotheses": found} if len(found) > 1 else {})}
+
+
+def needs_person(hypothesis: Hypothesis, min_confidence: float | None) -> bool | None:
+    """Tell whether a caption's confidence is below the least wanted; None where either is not known.
+
+    Example:
+        >>> needs_person(Hypothesis("a dog", ("a", "dog"), (4, 5), -1.0, confidence=0.4), 0.5)
+        True
+    """
+    if hypothesis.confidence is None or min_confidence is None:
+        return None
+    return _rounded(hypothesis.confidence) < min_confidence
+
+
+def _rounded(confidence: float) -> float:
+    """Round as in files, so that what is marked is what a reader of the file would mark."""
+    return round(confidence, 4)
 
 
 def check_output(output: Path, overwrite: bool = False) -> None:
@@ -125,18 +162,22 @@ def check_output(output: Path, overwrite: bool = False) -> None:
         _pyarrow()
 
 
-def write_captions(records: Iterable[CaptionedImage], output: Path) -> tuple[int, int]:
+def write_captions(
+    records: Iterable[CaptionedImage], output: Path, min_confidence: float | None = None
+) -> tuple[int, int]:
     """Write captions as JSONL, CSV or Parquet, by the ending of the file's name.
 
     JSONL has one line per image (see :func:`as_json`). CSV and Parquet have one row per hypothesis with the
-    columns image, rank (1 is best), caption, log_probability, tokens (in CSV parted by spaces) and error;
-    an image that could not be read has one row with its error. The file appears after the last
+    columns image, rank (1 is best), caption, log_probability, tokens (in CSV parted by spaces), error,
+    confidence and needs_person (true or false; the last two for the best caption alone, as far as they are
+    known); an image that could not be read has one row with its error. The file appears after the last
     record and takes the place of an existing one: call :func:`check_output` first to refuse that. Memory
     does not grow with the number of images.
 
     Args:
         records: Consumed one by one.
         output: File ending in ``.jsonl``, ``.csv`` or ``.parquet``.
+        min_confidence: Captions below it need a person.
 
     Returns:
         Number of images captioned and of images that failed.
@@ -147,7 +188,7 @@ def write_captions(records: Iterable[CaptionedImage], output: Path) -> tuple[int
     """
     check_output(output, overwrite=True)
     counted = Counted(records)
-    _WRITERS[output.suffix.lower()](counted, output)
+    _WRITERS[output.suffix.lower()](counted, output, min_confidence)
     return counted.done, counted.failed
 
 
@@ -157,6 +198,7 @@ class Counted:
     Attributes:
         done: Images captioned so far.
         failed: Images so far that could not be captioned.
+        need_person: Images so far whose best caption is below the least confidence.
 
     Example:
         >>> counted = Counted([CaptionedImage("a.jpg", error="a.jpg: the file is empty")])
@@ -164,10 +206,11 @@ class Counted:
         (['a.jpg'], 0, 1)
     """
 
-    def __init__(self, records: Iterable[CaptionedImage]) -> None:
+    def __init__(self, records: Iterable[CaptionedImage], min_confidence: float | None = None) -> None:
         """Pass ``records`` on, one by one."""
         self._records = records
-        self.done = self.failed = 0
+        self._min_confidence = min_confidence
+        self.done = self.failed = self.need_person = 0
 
     def __iter__(self) -> Iterator[CaptionedImage]:
         """Yield the records."""
@@ -176,25 +219,31 @@ class Counted:
                 self.done += 1
             else:
                 self.failed += 1
+            if any(needs_person(hypothesis, self._min_confidence) for hypothesis in record.hypotheses):
+                self.need_person += 1
             yield record
 
 
-def _write_jsonl(records: Iterable[CaptionedImage], output: Path) -> None:
+def _write_jsonl(records: Iterable[CaptionedImage], output: Path, min_confidence: float | None) -> None:
     with replacing(output) as stream:
         for record in records:
-            stream.write(json.dumps(as_json(record), ensure_ascii=False) + "\n")
+            stream.write(json.dumps(as_json(record, min_confidence), ensure_ascii=False) + "\n")
 
 
-def _write_csv(records: Iterable[CaptionedImage], output: Path) -> None:
+def _write_csv(records: Iterable[CaptionedImage], output: Path, min_confidence: float | None) -> None:
     with replacing(output) as stream:
         writer = csv.DictWriter(stream, _COLUMNS, lineterminator="\n")
         writer.writeheader()
-        for row in _rows(records):
-            tokens = row["tokens"]
-            writer.writerow({**row, "tokens": " ".join(tokens) if tokens is not None else None})
+        for row in _rows(records, min_confidence):
+            tokens, marked = row["tokens"], row["needs_person"]
+            spelt = {
+                "tokens": " ".join(tokens) if tokens is not None else None,
+                "needs_person": str(marked).lower() if marked is not None else None,
+            }
+            writer.writerow({**row, **spelt})
 
 
-def _write_parquet(records: Iterable[CaptionedImage], output: Path) -> None:
+def _write_parquet(records: Iterable[CaptionedImage], output: Path, min_confidence: float | None) -> None:
     arrow = _pyarrow()
     types = (
         arrow.string(),
@@ -203,15 +252,17 @@ def _write_parquet(records: Iterable[CaptionedImage], output: Path) -> None:
         arrow.float64(),
         arrow.list_(arrow.string()),
         arrow.string(),
+        arrow.float64(),
+        arrow.bool_(),
     )
     schema = arrow.schema(list(zip(_COLUMNS, types, strict=True)))
-    rows = iter(_rows(records))
+    rows = iter(_rows(records, min_confidence))
     with replacing(output, "wb") as stream, arrow.parquet.ParquetWriter(stream, schema) as writer:
         while batch := list(islice(rows, _ROWS_AT_ONCE)):
             writer.write_table(arrow.Table.from_pylist(batch, schema=schema))
 
 
-_WRITERS: Final[dict[str, Callable[[Iterable[CaptionedImage], Path], None]]] = {
+_WRITERS: Final[dict[str, Callable[[Iterable[CaptionedImage], Path, float | None], None]]] = {
     ".jsonl": _write_jsonl,
     ".csv": _write_csv,
     ".parquet": _write_parquet,
@@ -229,7 +280,7 @@ def _pyarrow() -> Any:
     return pyarrow
 
 
-def _rows(records: Iterable[CaptionedImage]) -> Iterator[dict[str, Any]]:
+def _rows(records: Iterable[CaptionedImage], min_confidence: float | None) -> Iterator[dict[str, Any]]:
     nothing = dict.fromkeys(_COLUMNS)
     for record in records:
         line = as_json(record)
@@ -237,13 +288,17 @@ def _rows(records: Iterable[CaptionedImage]) -> Iterator[dict[str, Any]]:
             yield {**nothing, **line}
             continue
         for rank, hypothesis in enumerate(record.hypotheses, start=1):
-            yield {**nothing, "image": line["image"], "rank": rank, **_facts(hypothesis)}
+            yield {**nothing, "image": line["image"], "rank": rank, **_facts(hypothesis, min_confidence)}
 
 
-def _facts(hypothesis: Hypothesis) -> dict[str, Any]:
+def _facts(hypothesis: Hypothesis, min_confidence: float | None) -> dict[str, Any]:
+    sure = hypothesis.confidence
+    marked = needs_person(hypothesis, min_confidence)
     return {
         "caption": hypothesis.text,
         "log_probability": round(hypothesis.log_probability, 6),
+        **({"confidence": _rounded(sure)} if sure is not None else {}),
+        **({"needs_person": marked} if marked is not None else {}),
         "tokens": list(hypothesis.tokens),
     }
 

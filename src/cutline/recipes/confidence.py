@@ -1,21 +1,24 @@
-"""Fit the confidence of a trained model and keep it in its bundle."""
+"""Fit the confidence of a trained model, keep it in its bundle, and see whether it holds."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from cutline.captioner import Captioner
 from cutline.decoding import StepModel
 from cutline.evaluation import ReadFeatures, caption_examples, references_of, scoring_tokens, texts_of
 from cutline.evaluation.acceptable import define_acceptable
-from cutline.evaluation.confidence import FEWEST_IMAGES, fit_confidence, halves, read_signals
+from cutline.evaluation.calibration import measure_calibration
+from cutline.evaluation.confidence import FEWEST_IMAGES, confidences_of, fit_confidence, halves, read_signals
 from cutline.evaluation.training_features import summarise_features
 from cutline.metrics import Scorer
 from cutline.models.sessions import DecoderSession, load_decoder
 from cutline.progress import Progress
 from cutline.recipes import run_folder as layout
-from cutline.records import Dataset
+from cutline.records import Dataset, EvaluationResult, Example, Hypothesis
 from cutline.runtime import Bundle, load_bundle, save_bundle
 from cutline.runtime.confidence import Confidence
 
@@ -48,6 +51,38 @@ def keep_confidence(folder: Path, dataset: Dataset, read: ReadFeatures, progress
     )
     confidence = _fit(bundle, DecoderSession(decoder), dataset, read, progress)
     save_bundle(replace(bundle, confidence=confidence), folder / layout.BUNDLE, folder / layout.ENCODER)
+
+
+def add_confidences(
+    result: EvaluationResult,
+    captioner: Captioner,
+    read: ReadFeatures,
+    examples: Sequence[Example],
+    hypotheses: Mapping[str, Hypothesis],
+    progress: Progress,
+) -> EvaluationResult:
+    """Return an evaluation with the confidence of each caption and how far confidences can be believed.
+
+    It comes back as it is when the bundle carries no confidence. Calibration is measured on images that were
+    neither trained on nor used for the fit, and left out when fewer than 20 of these were captioned.
+
+    Args:
+        result: Of the captions, ``image_scores`` included.
+        captioner: That wrote them.
+        read: The examples' features.
+        examples: The images.
+        hypotheses: image_id → best hypothesis.
+        progress: Told about every image.
+    """
+    confidence = captioner.bundle.confidence
+    if confidence is None:
+        return result
+    pairs = [(example, hypotheses[example.image_id]) for example in examples]
+    confidences = confidences_of(
+        confidence, captioner.session, read, pairs, captioner.bundle.decoding, progress
+    )
+    calibration = measure_calibration(confidence, examples, confidences, result.image_scores)
+    return replace(result, confidences=confidences, calibration=calibration)
 
 
 def _fit(
