@@ -146,7 +146,8 @@ class CheckReport:
         """Return the report as lines for people; each kind of fault is listed up to five times."""
         each, tokens = self.captions_per_image, self.tokens
         splits = [f"{name} {images:,} ({captions:,})" for name, (images, captions) in self.splits.items()]
-        left_out = f"; {self.images_left_out:,} more images left out" if self.images_left_out else ""
+        more = "1 more image" if self.images_left_out == 1 else f"{self.images_left_out:,} more images"
+        left_out = f"; {more} left out" if self.images_left_out else ""
         lines = [
             f"{self.source} (format {self.format}): {self.images:,} images, {self.captions:,} captions"
             f"{left_out}",
