@@ -33,9 +33,8 @@ def test_with_few_val_images_nothing_is_fitted_and_that_is_told(world, finished)
     train(world.table, run=finished, resume=True, progress=progress)
     assert load_bundle(finished / "bundle").confidence is None
     (note,) = [note for note in progress.notes if "confidence" in note]
-    assert (
-        note == f"captions will have no confidence: {val_images(finished)} val images, at least 60 are needed"
-    )
+    found = val_images(finished)
+    assert note == f"captions have no confidence: fitting it takes 60 val images, found {found}"
 
 
 def val_images(run: Path) -> int:

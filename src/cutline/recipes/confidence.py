@@ -43,7 +43,7 @@ def keep_confidence(folder: Path, dataset: Dataset, read: ReadFeatures, progress
     val = dataset.of_split("val")
     if len(val) < FEWEST_IMAGES:
         progress.note(
-            f"captions will have no confidence: fitting it takes {FEWEST_IMAGES} val images, found {len(val):,}"
+            f"captions have no confidence: fitting it takes {FEWEST_IMAGES} val images, found {len(val):,}"
         )
         return
     decoder = load_decoder(
