@@ -6,9 +6,10 @@ its first n-1 tokens and its last token, so no n-gram is ever stored as text.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain, repeat
+from itertools import chain, count, repeat
 from typing import Final
 
 import numpy as np
@@ -175,10 +176,13 @@ class NgramIndex:
         self._start(captions)
 
     def _start(self, captions: Sequence[Sequence[str]]) -> EncodedCaptions:
-        words = dict.fromkeys(chain.from_iterable(captions))
-        self._words = dict(zip(words, range(len(words)), strict=True))
+        lengths = _lengths(captions)
+        words: dict[str, int] = defaultdict(count().__next__)
+        numbers = map(words.__getitem__, chain.from_iterable(captions))
+        tokens = np.fromiter(numbers, np.int32, int(lengths.sum()))
+        self._words = dict(words)
         self._keys: list[Ints] = []
-        return self._walk(self.number(captions), _lengths(captions), grow=True)
+        return self._walk(tokens, lengths, grow=True)
 
     @classmethod
     def with_captions(cls, captions: Sequence[Sequence[str]]) -> tuple[NgramIndex, EncodedCaptions]:

@@ -112,6 +112,11 @@ _PATTERN: Final = re.compile(
 )
 
 
+# Most captions: words, commas, a full stop at the end. They need none of the rules above.
+_PLAIN: Final = re.compile(r"[A-Za-z ,]*\.? *")
+_WITH_STOP: Final = frozenset(_ABBREVIATIONS.split())
+
+
 class _Shapes(dict[int, str]):
     """Shape of each character, worked out when it is first met; always one character long."""
 
@@ -152,6 +157,20 @@ def tokenise_ptb(text: str) -> list[str]:
         >>> tokenise_ptb(" ... !")
         []
     """
+    if _PLAIN.fullmatch(text):
+        tokens = text.lower().replace(",", " ").replace(".", " ").split()
+        if _REWRITTEN.keys().isdisjoint(tokens) and not _may_keep_stop(text, tokens):
+            return tokens
+    return _by_rules(text)
+
+
+def _may_keep_stop(text: str, tokens: list[str]) -> bool:
+    return (
+        text.rstrip(" ").endswith(".") and bool(tokens) and (len(tokens[-1]) == 1 or tokens[-1] in _WITH_STOP)
+    )
+
+
+def _by_rules(text: str) -> list[str]:
     tokens: list[str] = []
     for match in _PATTERN.finditer(text.translate(_SHAPE_OF)):
         shape = match[0]
