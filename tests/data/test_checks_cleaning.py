@@ -10,14 +10,14 @@ from tests.data.faulty import Faulty, photo
 
 from cutline.data.checks.cleaning import LEFT_OUT, MENDED
 from cutline.data.readers import read_dataset
-from cutline.errors import RunError
+from cutline.errors import ConfigError, RunError
 from cutline.recipes.check import check
 
 
 @pytest.fixture(scope="module")
 def fixed(faulty: Faulty) -> tuple[Faulty, Path]:
     clean = faulty.table.with_name("clean.csv")
-    check(faulty.table, fix=clean)
+    check(faulty.table, fix=clean, overwrite=True)
     return faulty, clean
 
 
@@ -106,6 +106,8 @@ def test_files_in_the_way_are_refused_before_the_work(tmp_path: Path) -> None:
     before = table.read_bytes()
     with pytest.raises(RunError, match="--overwrite"):
         check(table, fix=table)
+    with pytest.raises(ConfigError, match=r"ends in \.csv"):
+        check(table, fix=tmp_path / "clean.txt")
     page = tmp_path / "page.html"
     page.write_text("mine", encoding="utf-8")
     with pytest.raises(RunError, match="not written by cutline check"):

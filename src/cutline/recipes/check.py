@@ -10,12 +10,12 @@ from typing import Any, Final
 
 from cutline.config import resolve
 from cutline.data.checks import CheckReport, check_dataset
-from cutline.data.checks.cleaning import Cleaned, clean, write_cleaned
+from cutline.data.checks.cleaning import Cleaned, changes_beside, clean, write_cleaned
 from cutline.data.checks.report import with_findings
 from cutline.data.checks.sentences import tokenizer_for
 from cutline.data.loading import load
 from cutline.data.splits import assign_splits
-from cutline.errors import RunError
+from cutline.errors import ConfigError, RunError
 from cutline.files import write_text
 from cutline.progress import Progress, Silent
 from cutline.recipes.seeing import seeing, unlikely_captions
@@ -88,6 +88,8 @@ class _Outputs:
 
     def refuse_others(self, overwrite: bool) -> None:
         """Raise RunError when a file is in the way; asked before the work, not after it."""
+        if self.fix and self.fix.suffix.lower() != ".csv":
+            raise ConfigError(f"{self.fix}: a cleaned table is written as CSV; give a name that ends in .csv")
         if overwrite:
             return
         if self.html and self.html.exists() and not _is_own(self.html):
@@ -95,8 +97,9 @@ class _Outputs:
                 f"{self.html}: exists and was not written by cutline check; name another file, or replace it "
                 "with --overwrite"
             )
-        if self.fix and self.fix.exists():
-            raise RunError(f"{self.fix}: exists; name another file, or replace it with --overwrite")
+        for path in (self.fix, changes_beside(self.fix)) if self.fix else ():
+            if path.exists():
+                raise RunError(f"{path}: exists; name another file, or replace it with --overwrite")
 
 
 def _is_own(path: Path) -> bool:

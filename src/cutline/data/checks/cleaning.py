@@ -137,6 +137,16 @@ def _with(example: Example, captions: tuple[str, ...]) -> Example:
     return Example(example.image_id, example.image, captions, example.split, example.digest, example.group)
 
 
+def changes_beside(path: Path) -> Path:
+    """Return where the list of changes of a cleaned table is written.
+
+    Example:
+        >>> changes_beside(Path("clean.csv")).name
+        'clean.changes.csv'
+    """
+    return path.with_name(f"{path.stem}.changes.csv")
+
+
 def write_cleaned(cleaned: Cleaned, path: Path, images: Path | None = None) -> Path:
     """Write the cleaned table, and beside it ``NAME.changes.csv`` with every change.
 
@@ -163,7 +173,7 @@ def write_cleaned(cleaned: Cleaned, path: Path, images: Path | None = None) -> P
         writer.writeheader()
         for example in cleaned.examples:
             writer.writerows(_rows(example, names[example.image_id]))
-    changes = path.with_name(f"{path.stem}.changes.csv")
+    changes = changes_beside(path)
     with replacing(changes) as stream:
         plain = csv.writer(stream, lineterminator="\n")
         plain.writerow(_CHANGES)
