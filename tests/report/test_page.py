@@ -331,6 +331,15 @@ def test_all_images_are_shown_within_the_bytes_of_the_page_however_busy(
     assert progress.stages == [("drawing the report", 144)]
 
 
+def test_what_could_not_be_measured_is_told_with_the_reason(tmp_path: Path) -> None:
+    result = made_up_evaluation(tmp_path, notes=("no nearest neighbour: the training images are not there",))
+    result = replace(result, scores=replace(result.scores, not_computed={"spice": "no Java was found"}))
+    page = Page(render_report(title="x", evaluations=[result]))
+    missing = page.inside("Not measured:", "teacher forcing")
+    assert "SPICE: no Java was found" in missing
+    assert "no nearest neighbour: the training images are not there" in missing
+
+
 def test_of_more_images_a_fixed_choice_is_shown(tmp_path: Path) -> None:
     result = made_up_evaluation(tmp_path, MOST_IMAGES + 200)
     html = render_report(title="x", evaluations=[result])

@@ -35,8 +35,8 @@ def without(result: EvaluationResult, *names: str) -> EvaluationResult:
         (5.0, "No better than one sentence for every picture", POOR),
         (9.0, "No better than one sentence for every picture", POOR),
         (20.0, "Worse than copying", POOR),
-        (36.5, "No better than copying", FAIR),
-        (45.0, "Better than copying a similar picture’s caption; 54 % of what people score", FAIR),
+        (36.5, "Not clearly better than copying", FAIR),
+        (45.0, "Better than copying captions of similar pictures; 54 % of what people score", FAIR),
         (75.0, "Close to people: 90 %", GOOD),
         (90.0, "By this score as good as captions by people", GOOD),
     ],
@@ -51,7 +51,7 @@ def test_the_headline_climbs_with_the_score(
 
 def test_scores_whose_intervals_meet_are_not_told_apart(whole: EvaluationResult) -> None:
     assert judge(scoring(whole, 45.0, half_width=2.0)).headline.startswith("Better than copying")
-    assert judge(scoring(whole, 45.0, half_width=9.0)).headline.startswith("No better than copying")
+    assert judge(scoring(whole, 45.0, half_width=9.0)).headline.startswith("Not clearly better than")
 
 
 def test_a_caption_drawn_by_lot_must_be_beaten_too(whole: EvaluationResult) -> None:
@@ -102,6 +102,14 @@ def test_confidences_are_believed_by_how_far_they_are_off(
     assert (finding.answer, finding.level) == (answer, level)
 
 
+def test_confidences_that_are_off_by_no_more_than_chance_are_believed(whole: EvaluationResult) -> None:
+    assert whole.calibration is not None
+    calibration = replace(whole.calibration, expected_calibration_error=0.09, error_by_chance=0.1)
+    finding = judge(replace(whole, calibration=calibration)).findings[2]
+    assert (finding.answer, finding.level) == ("yes", GOOD)
+    assert "exactly right would be off by 10.0 %" in finding.text
+
+
 def test_what_was_not_measured_is_not_known(tmp_path: Path) -> None:
     verdict = judge(made_up_evaluation(tmp_path))
     assert [finding.level for finding in verdict.findings] == [FAIR, NONE, NONE]
@@ -111,7 +119,7 @@ def test_what_was_not_measured_is_not_known(tmp_path: Path) -> None:
 
 def test_without_people_copying_is_the_bar_and_without_copies_people_are(whole: EvaluationResult) -> None:
     copies = ("nearest neighbour", "consensus of neighbours")
-    assert judge(without(whole, "human")).headline == "Better than copying the caption of a similar picture"
+    assert judge(without(whole, "human")).headline == "Better than copying captions of similar pictures"
     assert judge(without(whole, *copies)).headline == "54 % of what captions by people score"
 
 

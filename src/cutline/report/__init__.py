@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from cutline.report.curves import curves_png
 from cutline.report.page import render_report
+from cutline.report.verdict import judge
 
-__all__ = ["curves_png", "render_report"]
+__all__ = ["curves_png", "judge", "render_report"]

@@ -55,6 +55,14 @@ def score_columns(result: EvaluationResult) -> dict[str, str]:
     return {field: name for field, name in SCORE_NAMES.items() if getattr(result.scores, field) is not None}
 
 
+def missing_figures(result: EvaluationResult) -> tuple[str, ...]:
+    """List what was asked for and could not be measured, each with the reason."""
+    scores = [
+        f"{SCORE_NAMES.get(field, field)}: {reason}" for field, reason in result.scores.not_computed.items()
+    ]
+    return (*scores, *result.notes)
+
+
 def training_charts(history: Sequence[EpochRecord]) -> dict[str, tuple[Chart, ...]]:
     """Draw the history: ``"forced"`` holds loss and word accuracy, ``"generated"`` the scores of captions."""
     if not history:

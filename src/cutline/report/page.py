@@ -16,6 +16,7 @@ from cutline.report.figures import (
     calibration_charts,
     diversity_facts,
     learning_chart,
+    missing_figures,
     part_scores,
     parts_by_kind,
     score_columns,
@@ -42,6 +43,7 @@ class _Section:
     columns: Mapping[str, str]
     groups: tuple[Group, ...]
     notes: tuple[Standing, ...]
+    missing: tuple[str, ...]
     scale: Scale
     parts: Mapping[str, tuple[Part, ...]]
     filtered: Mapping[str, tuple[Part, ...]]
@@ -145,6 +147,7 @@ def _section(result: EvaluationResult, image_ids: Sequence[str], take: Take) -> 
         columns=score_columns(result),
         groups=groups,
         notes=tuple(s for group in groups for s in group.standings if s.note),
+        missing=missing_figures(result),
         scale=scale_of((s.scores.cider_d, s.interval) for group in groups for s in group.standings),
         parts=parts,
         filtered={kind: kept for kind, members in parts.items() if (kept := _kept(members))},

@@ -88,15 +88,19 @@ def _rank(result: EvaluationResult) -> tuple[str, str, str]:
     if drawn and not _is_clearly_above(model, drawn.scores):
         return "No better than a caption drawn by lot", "no better than chance", POOR
     if copy and _is_clearly_above(copy.scores, model):
-        return "Worse than copying the caption of a similar picture", "worse than copying", POOR
+        return "Worse than copying captions of similar pictures", "worse than copying", POOR
     if copy and not _is_clearly_above(model, copy.scores):
-        return "No better than copying the caption of a similar picture", "no better than copying", FAIR
+        return (
+            "Not clearly better than copying captions of similar pictures",
+            "hardly better than copying",
+            FAIR,
+        )
     human = result.baseline(HUMAN)
     if human and human.scores.cider_d > _NO_SCORE:
         share = (human.model_scores or model).cider_d / human.scores.cider_d
         return _rank_beside_people(share, copied=copy is not None)
     if copy:
-        return "Better than copying the caption of a similar picture", "better than copying", FAIR
+        return "Better than copying captions of similar pictures", "better than copying", FAIR
     times = _times(model, result.most_common.scores)
     return f"{times} one sentence for every picture", "better than one sentence", FAIR
 
@@ -107,9 +111,8 @@ def _rank_beside_people(share: float, copied: bool) -> tuple[str, str, str]:
     if share >= CLOSE_TO_PEOPLE:
         return f"Close to people: {percent(share, 0)} of what their captions score", "close to people", GOOD
     if copied:
-        headline = (
-            f"Better than copying a similar picture’s caption; {percent(share, 0)} of what people score"
-        )
+        reached = percent(share, 0)
+        headline = f"Better than copying captions of similar pictures; {reached} of what people score"
         return headline, "between copying and people", FAIR
     return f"{percent(share, 0)} of what captions by people score", "below people", FAIR
 
@@ -161,7 +164,9 @@ def _sureness(calibration: Calibration | None) -> Finding:
         f"{calibration.measured_on:,} images it was not fitted on; {percent(calibration.acceptable, 0)} of "
         "their captions were acceptable."
     )
-    if error <= SURE_ENOUGH:
+    if calibration.error_by_chance is not None:
+        text += f" Confidences that are exactly right would be off by {percent(calibration.error_by_chance)}."
+    if error <= max(SURE_ENOUGH, calibration.error_by_chance or 0.0):
         return Finding(question, "yes", GOOD, text)
     if error <= ROUGHLY_SURE:
         return Finding(question, "roughly", FAIR, text)
