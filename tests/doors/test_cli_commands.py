@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from tests.fakes import StubRecipe, made_up_evaluation, made_up_history
+from tests.fakes import StubRecipe, made_up_evaluation, made_up_history, made_up_whole_evaluation
 from typer.testing import CliRunner, Result
 
 from cutline.cli.app import app
-from cutline.records import Interval, LearningCurve, LearningPoint, Problem, Run
+from cutline.records import Interval, LearningCurve, LearningPoint, LookingTest, Problem, Run
 
 LOST = Problem("missing image", "gone.jpg", "no such file; left out")
 IN_TWO_SPLITS = (("dog", "train"), ("cat", "test"))
@@ -203,20 +203,63 @@ def test_evaluate_prints_the_learning_curve_it_was_asked_for(
 def test_evaluate_sets_scores_beside_the_most_common_caption(evaluate: StubRecipe) -> None:
     result = run("evaluate", "runs/first", "captions.csv")
     assert result.exit_code == 0
-    rows = {line.split()[0]: line.split()[1:] for line in result.stdout.splitlines()}
-    assert rows["BLEU-4"] == ["21.1", "2.1"]
-    assert rows["CIDEr-D"] == ["142.3", "12.3"]
+    lines = result.stdout.splitlines()
+    rows = {line.split()[0]: line.split()[1:] for line in lines if line}
+    assert rows["BLEU-4"] == ["21.1"]
+    assert rows["CIDEr-D"] == ["142.3"]
+    others = {line[:26].strip(): line[26:].split() for line in lines}
+    assert others["this model"] == ["21.1", "142.3"]
+    assert others["most common caption"] == ["2.1", "12.3"]
     for words in ("6 references", "tokenizer ptb", "a most common dog", "teacher forcing", "1.734", "61.2%"):
         assert words in result.stdout
     assert "report: evaluation-test/report.html" in result.stdout
 
 
-def test_evaluate_as_json_has_the_figures_and_not_every_caption(evaluate: StubRecipe) -> None:
+def test_evaluate_prints_everybody_with_intervals(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    whole = made_up_whole_evaluation(tmp_path, notes=("no score of cats: there are none",))
+    StubRecipe.put(monkeypatch, "evaluate", "evaluate", whole)
+    printed = run("evaluate", "runs/first", "captions.csv").stdout
+    lines = printed.splitlines()
+    assert max(map(len, lines[:20])) <= 80
+    at = lines.index(next(line for line in lines if line.startswith("on the same images")))
+    names = [line[:26].strip() for line in lines[at + 1 : at + 6]]
+    assert names == ["this model", "consensus of neighbours", "nearest neighbour", "most common caption",
+                     "random training caption"]  # fmt: skip
+    assert lines[at + 2].split()[3:] == ["14.4", "12.4", "to", "16.4", "36.1", "34.1", "to", "38.1"]
+    assert "against the other 4 of its image" in lines[at + 6]
+    assert lines[at + 7].split()[0:2] == ["human", "33.2"]
+    assert lines[at + 8].split()[0:3] == ["this", "model", "18.0"]
+    assert "with the features of other images 9.1: it looks at the pictures" in printed
+    assert "expected calibration error 0.031" in printed
+    assert "captions not seen in training 61%" in printed
+    assert f"signature: {whole.scores.signature}" in printed
+    assert "note: no score of cats: there are none" in printed
+
+
+def test_a_model_that_does_not_look_is_told_so_with_what_may_be_the_cause(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    blind = LookingTest(40.0, 39.0, looking=False, causes=("trained too short", "features alike"))
+    StubRecipe.put(monkeypatch, "evaluate", "evaluate", made_up_evaluation(tmp_path, looking=blind))
+    lines = run("evaluate", "runs/first", "captions.csv").stdout.splitlines()
+    at = lines.index(
+        "looking test: CIDEr-D 40.0, with the features of other images 39.0: NOT LOOKING AT THE PICTURE"
+    )
+    assert lines[at + 1 : at + 3] == ["  likely cause: trained too short", "  likely cause: features alike"]
+
+
+def test_evaluate_as_json_has_the_figures_and_not_every_caption(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    StubRecipe.put(monkeypatch, "evaluate", "evaluate", made_up_whole_evaluation(tmp_path))
     document = json.loads(run("evaluate", "runs/first", "captions.csv", "--json", "--out", "here").stdout)
-    assert document["scores"]["cider_d"] == 142.3
-    assert document["baseline"]["cider_d"] == 12.3
+    assert document["scores"]["cider_d"] == 48.2
+    assert document["scores"]["intervals"]["cider_d"]["low"] == 46.2
+    assert document["baselines"][0]["name"] == "human"
+    assert document["looking"]["shuffled_cider_d"] == 9.1
     assert document["report"] == "here/report.html"
-    assert not {"captions", "references", "images"} & set(document)
+    assert not {"captions", "references", "images", "image_scores", "confidences"} & set(document)
+    assert "0.jpg" not in json.dumps(document)
 
 
 def test_an_evaluation_that_lost_images_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

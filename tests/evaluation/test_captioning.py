@@ -6,7 +6,7 @@ import numpy as np
 from tests.fakes import ScriptedStepModel
 
 from cutline.config import DecodingOptions
-from cutline.evaluation import caption_examples, texts_of
+from cutline.evaluation import caption_examples, caption_lists, texts_of
 from cutline.progress import Silent
 from cutline.records import Example
 from cutline.text import Tokenizer, Vocabulary
@@ -45,3 +45,24 @@ def test_examples_are_captioned_from_their_features_in_order():
     }  # fmt: skip
     assert list(hypotheses) == [item.image_id for item in examples]
     assert [len(batch) for batch in asked] == [2, 2, 1]
+
+
+def test_a_beam_is_kept_whole_and_its_first_is_the_caption():
+    def two_ways(image: int, written: tuple[int, ...]) -> list[float]:
+        chances = np.full(len(WORDS), 1e-6)
+        chances[3 if written else [4 + image, 5 + image]] = [0.6, 0.4] if not written else 1
+        return list(chances / chances.sum())
+
+    def run(function, beam_size):
+        model, options = ScriptedStepModel(two_ways, start_id=2), DecodingOptions(beam_size=beam_size)
+        examples = [example(str(number), "any") for number in (7, 1)]
+        read = lambda digests: np.array([[int(digest[0])] for digest in digests], np.float16)  # noqa: E731
+        return function(model, read, examples, WORDS, options, Silent())
+
+    lists = run(caption_lists, 2)
+    assert {key: [h.text for h in found] for key, found in lists.items()} == {
+        "7.png": ["w7", "w8"],
+        "1.png": ["w1", "w2"],
+    }
+    assert {key: found[0] for key, found in lists.items()} == run(caption_examples, 2)
+    assert [len(found) for found in run(caption_lists, 1).values()] == [1, 1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from cutline.data.splits import load_splits
 from cutline.errors import BundleError, ConfigError, CutlineError, DataError, RunError, SplitError
 from cutline.recipes.evaluate import evaluate
 from cutline.recipes.results import load_evaluation, save_evaluation
+from cutline.recipes.train import train
 from cutline.records import EvaluationResult, Run
 from cutline.runtime import load_bundle, save_bundle
 
@@ -267,3 +269,75 @@ def test_what_is_no_evaluation_is_refused_in_one_line(tmp_path, content):
     ) as error:
         load_evaluation(tmp_path)
     assert "\n" not in str(error.value)
+
+
+def test_a_good_model_looks_at_the_pictures_and_beats_everybody_but_people(world, trained, tmp_path):
+    found = evaluate(trained.folder, world.table, split="all", out=tmp_path / "out")
+    assert found.looking.looking
+    assert found.looking.fall > 0.5
+    assert found.looking.cider_d == pytest.approx(found.scores.cider_d)
+    names = [baseline.name for baseline in found.baselines]
+    assert names == ["human", "most common caption", "random training caption", "nearest neighbour",
+                     "consensus of neighbours"]  # fmt: skip
+    assert all(baseline.scores.intervals for baseline in found.baselines)
+    assert f"split:all|data:{found.data_fingerprint}" in found.scores.signature
+    assert load_evaluation(tmp_path / "out") == found
+
+
+def test_without_training_images_at_hand_it_is_said_who_is_not_compared(trained, tmp_path):
+    table = write_table(tmp_path / "data", 4, "image,caption,split", ",test", other=True)
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join([lines[0], *lines[1::2]]) + "\n")
+    found = evaluate(trained.folder, table, out=tmp_path / "out")
+    assert [baseline.name for baseline in found.baselines] == ["most common caption"]
+    assert found.diversity.novel_captions is None
+    assert [note.partition(":")[0] for note in found.notes] == [
+        "no random training caption and no neighbours",
+        "no score of people",
+        "no confidence",
+    ]
+    assert load_evaluation(tmp_path / "out").notes == found.notes
+
+
+def test_a_bundle_alone_knows_its_training_images_by_the_table_they_were_in(world, trained, tmp_path):
+    shutil.copytree(f"{trained.folder}/bundle", tmp_path / "model")
+    found = evaluate(tmp_path / "model", world.table, out=tmp_path / "out")
+    assert found.baseline("nearest neighbour") == evaluate(
+        trained.folder, world.table, out=tmp_path / "run"
+    ).baseline("nearest neighbour")
+    other = write_table(tmp_path / "data", 12)
+    found = evaluate(tmp_path / "model", other, out=tmp_path / "other")
+    assert found.baseline("nearest neighbour") is None
+    assert "not the table that the model was trained on" in found.notes[0]
+
+
+def test_a_training_image_stays_one_whatever_the_table_calls_its_split(world, trained, tmp_path):
+    plain = evaluate(trained.folder, world.table, split="all", out=tmp_path / "out")
+    called_test = world.table.parent / "called_test.csv"
+    rows = world.table.read_text().splitlines()
+    called_test.write_text("\n".join([f"{rows[0]},split", *(f"{row},test" for row in rows[1:])]) + "\n")
+    again = evaluate(trained.folder, called_test, split="all", out=tmp_path / "again")
+    assert again.baseline("consensus of neighbours").scores.cider_d == pytest.approx(
+        plain.baseline("consensus of neighbours").scores.cider_d
+    )
+
+
+def test_a_beam_is_measured_by_how_much_its_captions_differ(world, trained, tmp_path):
+    assert evaluate(trained.folder, world.table, out=tmp_path / "greedy").diversity.self_cider is None
+    options = {"decoding.beam_size": 3}
+    found = evaluate(trained.folder, world.table, out=tmp_path / "beam", overrides=options)
+    assert 0 < found.diversity.self_cider <= 1
+
+
+def test_a_model_trained_on_shuffled_images_is_caught_not_looking(world, tmp_path):
+    # Every picture gets the captions of the next one, which is of another colour two times out of three.
+    rows = [line.split(",") for line in world.table.read_text().splitlines()[1:]]
+    order = random.Random(1).sample(range(len(rows)), len(rows))
+    table = world.table.parent / "shuffled.csv"
+    lines = [f"{image},{rows[other][1]}" for (image, _), other in zip(rows, order, strict=True)]
+    table.write_text("\n".join(["image,caption", *lines]) + "\n")
+    run = train(table, "show_tell", tmp_path / "run", overrides=world.options)
+    found = evaluate(run.folder, world.table, split="all", out=tmp_path / "out")
+    assert not found.looking.looking
+    assert found.looking.fall < 0.5
+    assert found.looking.causes

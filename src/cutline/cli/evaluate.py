@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -21,7 +21,7 @@ from cutline.cli.options import (
     reading_overrides,
 )
 from cutline.cli.screen import Screen, failed_items
-from cutline.records import EvaluationResult, LearningCurve, Scores
+from cutline.records import Baseline, Calibration, EvaluationResult, LearningCurve, Scores
 
 Split = Annotated[str, typer.Option(metavar="NAME", help="Split to evaluate on: train, val, test or all.")]
 Out = Annotated[
@@ -36,7 +36,7 @@ AlsoParts = Annotated[
         help="Train on 25 % and 50 % of the training images, too, and say what more captions would buy.",
     ),
 ]
-_IN_FILES_ONLY = ("captions", "references", "images")
+_IN_FILES_ONLY = ("captions", "references", "images", "image_scores", "confidences")
 
 
 @door()
@@ -83,11 +83,12 @@ def evaluate(
         for field in fields(result)
         if field.name not in _IN_FILES_ONLY
     }
+    figures["slices"] = [replace(part, image_ids=()) for part in result.slices]
     screen.document({**figures, "report": folder / "report.html"})
     return SOME_FAILED if failed else DONE
 
 
-_COLUMNS = {
+_SCORES = {
     "BLEU-1": "bleu_1",
     "BLEU-2": "bleu_2",
     "BLEU-3": "bleu_3",
@@ -96,52 +97,86 @@ _COLUMNS = {
     "CIDEr": "cider",
     "CIDEr-D": "cider_d",
 }
+_COMPARED = {"BLEU-4": "bleu_4", "CIDEr-D": "cider_d"}
 
 
 def _table(result: EvaluationResult) -> str:
-    """Set the scores of the model beside those of everybody else, and add what else is to be known."""
+    """Write the scores of the model, then what others score on the same images, then the rest."""
     model = result.scores
-    human = result.baseline("human")
     lines = [
         f"{model.images:,} {result.split} images, {model.references:,} references, "
-        f"tokenizer {model.tokenizer}, {result.decoding}; scores ×100",
-        f"{'':24}{''.join(f'{name:>9}' for name in _COLUMNS)}   95 % interval",
-        _row("this model", model),
-        *(_row(other.name, other.scores) for other in result.baselines if other is not human),
+        f"tokenizer {model.tokenizer}, {result.decoding}",
+        f"{'scores ×100':14}{'':8}   95 % interval",
+        *(f"{name:14}{_score(model, field)}" for name, field in _SCORES.items()),
+        "",
+        *_comparison(result),
+        "",
+        *_facts(result),
     ]
-    if human is not None:
-        count = f"{human.references_per_image:.3g}"
-        lines.append(f"each reference against the others of its image, so {count} references per caption:")
-        lines.append(_row("human", human.scores))
-        lines += [_row("this model", human.model_scores)] if human.model_scores else []
-    return "\n".join([*lines, *_facts(result)])
+    return "\n".join(lines)
+
+
+def _score(scores: Scores, field: str) -> str:
+    interval = scores.intervals.get(field)
+    ends = f"   {interval.low:5.1f} to {interval.high:5.1f}" if interval else ""
+    return f"{getattr(scores, field):8.1f}{ends}"
+
+
+def _comparison(result: EvaluationResult) -> list[str]:
+    """Set the model beside everybody else, the best first."""
+    human = result.baseline("human")
+    others = [(other.name, other.scores) for other in result.baselines if other is not human]
+    ranked = sorted([("this model", result.scores), *others], key=lambda row: -row[1].cider_d)
+    head = f"{'on the same images':26}" + "".join(f"{name:>8}{'95 % interval':>17}" for name in _COMPARED)
+    return [head, *(_row(*row) for row in ranked), *(_with_people(human) if human else [])]
 
 
 def _row(name: str, scores: Scores) -> str:
-    interval = scores.intervals.get("cider_d")
-    ends = f"   {interval.low:.1f} to {interval.high:.1f}" if interval else ""
-    return f"{name:24}{''.join(f'{getattr(scores, field):9.1f}' for field in _COLUMNS.values())}{ends}"
+    return f"{name:26}" + "".join(f"{_score(scores, field):25}" for field in _COMPARED.values()).rstrip()
+
+
+def _with_people(human: Baseline) -> list[str]:
+    rows = [("human", human.scores), ("this model", human.model_scores)]
+    count = f"{human.references_per_image:.3g}"
+    return [
+        f"a person's caption against the other {count} of its image, and the model likewise:",
+        *(_row(name, scores) for name, scores in rows if scores is not None),
+    ]
 
 
 def _facts(result: EvaluationResult) -> list[str]:
-    diversity, looking = result.diversity, result.looking
-    lines = [
-        f"distinct captions {diversity.unique_captions:.0%}, different words {diversity.words:,}; "
-        f"most common caption: {result.most_common.caption}",
-    ]
-    if looking is not None:
-        answer = "it looks at the pictures" if looking.looking else "NOT LOOKING AT THE PICTURE"
-        lines.append(
-            f"looking test: CIDEr-D {looking.cider_d:.1f}, with the features of other images "
-            f"{looking.shuffled_cider_d:.1f}: {answer}"
-        )
-        lines += [f"  likely cause: {cause}" for cause in looking.causes]
+    diversity = result.diversity
+    novel = diversity.novel_captions
     return [
-        *lines,
+        *_looking(result),
+        f"distinct captions {diversity.unique_captions:.0%}, different words {diversity.words:,}"
+        + ("" if novel is None else f", captions not seen in training {novel:.0%}"),
+        f"most common caption of training: {result.most_common.caption}",
+        *([_certainty(result.calibration)] if result.calibration else []),
         f"with the reference as input (teacher forcing): loss {result.loss:.3f} nats per token, "
         f"perplexity {result.perplexity:.1f}, word accuracy {result.word_accuracy:.1%}",
         f"signature: {result.scores.signature}",
+        *(f"note: {note}" for note in result.notes),
     ]
+
+
+def _looking(result: EvaluationResult) -> list[str]:
+    looking = result.looking
+    if looking is None:
+        return []
+    answer = "it looks at the pictures" if looking.looking else "NOT LOOKING AT THE PICTURE"
+    return [
+        f"looking test: CIDEr-D {looking.cider_d:.1f}, with the features of other images "
+        f"{looking.shuffled_cider_d:.1f}: {answer}",
+        *(f"  likely cause: {cause}" for cause in looking.causes),
+    ]
+
+
+def _certainty(calibration: Calibration) -> str:
+    return (
+        f"confidence: {calibration.acceptable:.0%} of {calibration.measured_on:,} captions are acceptable, "
+        f"expected calibration error {calibration.expected_calibration_error:.3f}"
+    )
 
 
 def _learning(curve: LearningCurve) -> str:

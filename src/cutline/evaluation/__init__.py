@@ -1,7 +1,7 @@
 """Captioning a split, scoring what came out, and finding out what the scores mean. NumPy alone."""
 
 from cutline.evaluation.baselines import Setting, compare_with_others, most_common_caption
-from cutline.evaluation.captioning import ReadFeatures, caption_examples
+from cutline.evaluation.captioning import ReadFeatures, caption_examples, caption_lists
 from cutline.evaluation.looking import Circumstances, looking_test
 from cutline.evaluation.scoring import (
     ScoringTokens,
@@ -17,6 +17,7 @@ __all__ = [
     "ScoringTokens",
     "Setting",
     "caption_examples",
+    "caption_lists",
     "compare_with_others",
     "looking_test",
     "make_scorer",

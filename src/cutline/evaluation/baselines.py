@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cutline.evaluation.captioning import ReadFeatures
 from cutline.evaluation.consensus import Consensus
 from cutline.evaluation.neighbours import nearest
 from cutline.evaluation.scoring import ScoringTokens
-from cutline.metrics import Scorer, most_common
+from cutline.metrics import DocumentFrequencies, Scorer, most_common
 from cutline.metrics.contributions import BLEU_STATISTICS, METRICS, corpus_scores
 from cutline.metrics.significance import intervals_of_scores
 from cutline.progress import Progress
 from cutline.records import MOST_COMMON, Baseline, Example, Scores
 from cutline.text import Tokenizer
 
-NEIGHBOURS: Final = 60
-"""Most similar training images whose captions vote; the figure of the paper, 90, is for a data set 20 times
-as large."""
-_SEED: Final = 0
+Floats = NDArray[np.float64]
+
+HUMAN: Final = "human"
+RANDOM: Final = "random training caption"
+NEAREST: Final = "nearest neighbour"
+CONSENSUS: Final = "consensus of neighbours"
+
+NEIGHBOURS: Final = 40
+"""Most similar training images whose captions vote, in large data sets; the paper took 90 of 80,000."""
+_AT_MOST: Final = 20  # and no more than one image in so many
 
 
 @dataclass(frozen=True)
@@ -31,7 +39,7 @@ class Setting:
 
     Attributes:
         examples: The N images that are scored.
-        training: The training images whose features can be read; may be empty.
+        training: The training images, whose features can be read; may be empty.
         read: Gives features by digest.
         tokens: How captions are cut for scoring.
         scorer: Holds the references of the examples.
@@ -95,8 +103,8 @@ def human_baseline(setting: Setting, texts: Mapping[str, str]) -> Baseline | Non
 
     There are as many rounds as an image has references; in each one the next reference is the hypothesis. The
     model is scored against exactly the same references, because fewer references give lower scores. Document
-    frequencies are those of the references left in a round. BLEU adds its counts up over all rounds, the
-    other scores are means over rounds, then over images.
+    frequencies are those of all references in every round, so that the same words count for everybody. BLEU
+    adds its counts up over all rounds, the other scores are means over rounds, then over images.
 
     Returns:
         The baseline, or None when no image has two references.
@@ -107,36 +115,36 @@ def human_baseline(setting: Setting, texts: Mapping[str, str]) -> Baseline | Non
     row_of = {example.image_id: row for row, example in enumerate(several)}
     human, model = np.zeros((2, len(several), BLEU_STATISTICS + 3))
     rounds = np.array([len(example.captions) for example in several])
+    frequencies = DocumentFrequencies.of(setting.scorer.references)
     for left_out in range(int(rounds.max())):
         taking_part = [example for example in several if left_out < len(example.captions)]
         rows = [row_of[example.image_id] for example in taking_part]
-        scorer = Scorer(
-            {e.image_id: e.captions[:left_out] + e.captions[left_out + 1 :] for e in taking_part},
-            setting.tokens.tokenise,
-            setting.tokens.name,
-        )
+        others = {e.image_id: e.captions[:left_out] + e.captions[left_out + 1 :] for e in taking_part}
+        scorer = Scorer(others, setting.tokens.tokenise, setting.tokens.name, frequencies)
         human[rows] += scorer.contributions({e.image_id: e.captions[left_out] for e in taking_part})
         model[rows] += scorer.contributions({e.image_id: texts[e.image_id] for e in taking_part})
     human[:, BLEU_STATISTICS:] /= rounds[:, None]
     model[:, BLEU_STATISTICS:] /= rounds[:, None]
-    like = setting.scorer.score(texts, facts={**setting.facts, "references": "each left out in turn"})
-    # An image with n references takes part n times, each time with n - 1 of them.
-    per_image = float((rounds * (rounds - 1)).sum() / rounds.sum())
+    facts = {**setting.facts, "references": "each left out in turn"}
+    count = int(rounds.sum())
     return Baseline(
-        "human",
-        _pooled(human, replace(like, references=int(rounds.sum()))),
-        per_image,
-        model_scores=_pooled(model, replace(like, references=int(rounds.sum()))),
-        note="each reference against the others of its image; the model against the same references",
+        HUMAN,
+        _pooled(human, count, setting.scorer.score(texts, facts={**facts, "decoding": HUMAN})),
+        # An image with n references takes part n times, each time with n - 1 of them.
+        float((rounds * (rounds - 1)).sum() / count),
+        model_scores=_pooled(model, count, setting.scorer.score(texts, facts=facts)),
+        note="each reference against the others of its image; the model against the same references"
+        + ("" if len(several) == len(setting.examples) else f"; {len(several):,} images have two or more"),
     )
 
 
-def _pooled(contributions: np.ndarray, like: Scores) -> Scores:
+def _pooled(contributions: Floats, references: int, like: Scores) -> Scores:
     scores = corpus_scores(contributions.sum(0), len(contributions)).tolist()
     return replace(
         like,
         **dict(zip(METRICS, scores, strict=True)),
         images=len(contributions),
+        references=references,
         intervals=intervals_of_scores(contributions),
     )
 
@@ -150,12 +158,17 @@ def _scored(
 
 
 def _random_caption(setting: Setting) -> Baseline:
-    pool = [caption for example in setting.training for caption in example.captions]
-    rng = np.random.default_rng(_SEED)
-    chosen = rng.integers(0, len(pool), len(setting.examples)).tolist()
-    captions = {e.image_id: pool[at] for e, at in zip(setting.examples, chosen, strict=True)}
-    note = "drawn for each image among all training captions"
-    return _scored(setting, "random training caption", captions, note=note)
+    pool = [(example.digest, caption) for example in setting.training for caption in example.captions]
+    captions = {example.image_id: _drawn(pool, example.digest) for example in setting.examples}
+    note = f"drawn for each image among all {len(pool):,} training captions"
+    return _scored(setting, RANDOM, captions, note=note)
+
+
+def _drawn(pool: Sequence[tuple[str, str]], digest: str) -> str:
+    """Draw a caption of another image, by the digest alone: whatever else is evaluated changes nothing."""
+    start = int.from_bytes(hashlib.sha256(digest.encode()).digest()[:8]) % len(pool)
+    others = (pool[(start + step) % len(pool)] for step in range(len(pool)))
+    return next((caption for owner, caption in others if owner != digest), pool[start][1])
 
 
 def _copied_captions(setting: Setting, progress: Progress) -> list[Baseline]:
@@ -164,24 +177,24 @@ def _copied_captions(setting: Setting, progress: Progress) -> list[Baseline]:
         setting.read,
         [example.digest for example in setting.examples],
         [example.digest for example in setting.training],
-        NEIGHBOURS,
+        max(1, min(NEIGHBOURS, len(setting.training) // _AT_MOST)),
         progress,
     )
     if not found.shape[1]:
         return []
-    ids = [str(number) for number in range(len(setting.training))]
-    consensus = Consensus(
-        {key: e.captions for key, e in zip(ids, setting.training, strict=True)}, setting.tokens.tokenise
-    )
+    # Captions of images that are nobody's neighbour need not be compared with any other.
+    captions = {str(at): setting.training[at].captions for at in np.unique(found).tolist()}
+    consensus = Consensus(captions, setting.tokens.tokenise)
     first, voted = {}, {}
     with progress.stage("letting neighbours vote", len(setting.examples), "images") as stage:
         for example, neighbours in zip(setting.examples, found.tolist(), strict=True):
-            first[example.image_id] = consensus.choose([ids[neighbours[0]]])
-            voted[example.image_id] = consensus.choose([ids[at] for at in neighbours])
+            first[example.image_id] = consensus.choose([str(neighbours[0])])
+            voted[example.image_id] = consensus.choose([str(at) for at in neighbours])
             stage.advance()
-    near = "of the training image with the most similar features, the caption its others agree with most"
-    vote = f"of the {found.shape[1]} most similar training images, the caption the others agree with most"
+    images = f"{len(setting.training):,} training images"
+    near = f"of the most similar of {images}, the caption that its others agree with most"
+    vote = f"of the {found.shape[1]} most similar of {images}, the caption that the others agree with most"
     return [
-        _scored(setting, "nearest neighbour", first, note=near),
-        _scored(setting, "consensus of neighbours", voted, note=vote),
+        _scored(setting, NEAREST, first, note=near),
+        _scored(setting, CONSENSUS, voted, note=vote),
     ]

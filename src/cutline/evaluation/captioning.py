@@ -32,14 +32,43 @@ def caption_examples(
     Returns:
         image_id → best hypothesis, for every example, in order.
     """
-    hypotheses: dict[str, Hypothesis] = {}
+    lists = _caption((model, read_features), examples, vocabulary, options, 1, progress)
+    return {image_id: found[0] for image_id, found in lists.items()}
+
+
+def caption_lists(
+    model: StepModel[Any],
+    read_features: ReadFeatures,
+    examples: Sequence[Example],
+    vocabulary: Vocabulary,
+    options: DecodingOptions,
+    progress: Progress,
+) -> dict[str, list[Hypothesis]]:
+    """Caption examples as :func:`caption_examples` does, and keep the whole beam.
+
+    Returns:
+        image_id → hypotheses, best first, at most as many as the beam size: one for greedy decoding.
+    """
+    return _caption((model, read_features), examples, vocabulary, options, options.beam_size, progress)
+
+
+def _caption(
+    source: tuple[StepModel[Any], ReadFeatures],
+    examples: Sequence[Example],
+    vocabulary: Vocabulary,
+    options: DecodingOptions,
+    n_best: int,
+    progress: Progress,
+) -> dict[str, list[Hypothesis]]:
+    model, read_features = source
+    lists: dict[str, list[Hypothesis]] = {}
     with progress.stage("captioning", len(examples), "images") as stage:
         for at in range(0, len(examples), options.batch_size):
             batch = examples[at : at + options.batch_size]
-            features = read_features([example.digest for example in batch])
+            features = np.asarray(read_features([example.digest for example in batch]))
             for example, found in zip(
-                batch, decode(model, np.asarray(features), vocabulary, options), strict=True
+                batch, decode(model, features, vocabulary, options, n_best), strict=True
             ):
-                hypotheses[example.image_id] = found[0]
+                lists[example.image_id] = found
             stage.advance(len(batch))
-    return hypotheses
+    return lists

@@ -101,8 +101,10 @@ class _Order:
         starts, sizes = self._bounds[pool], np.diff(self._bounds)[pool]
         owner = np.repeat(np.arange(len(pool)), sizes)
         at = np.arange(len(owner)) - np.repeat(np.cumsum(sizes) - sizes, sizes) + np.repeat(starts, sizes)
-        weights = self._weights[at]
-        ngrams, ngram = np.unique(self._ngrams[at], return_inverse=True)
+        ngrams, ngram, captions = np.unique(self._ngrams[at], return_inverse=True, return_counts=True)
+        # An n-gram of one caption says nothing about how near it is to others, and most are of that kind.
+        shared = captions[ngram] > 1
+        owner, ngram, weights = owner[shared], ngram[shared], self._weights[at[shared]]
         cells = length[owner] * len(ngrams) + ngram
         by_length = np.bincount(cells, weights, len(nearness) * len(ngrams)).reshape(len(nearness), -1)
         together = nearness @ by_length

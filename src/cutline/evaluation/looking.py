@@ -18,6 +18,9 @@ ENOUGH: Final = 0.5
 FEW_DIFFERENT: Final = 0.1
 NEARLY_EQUAL: Final = 0.98
 FEW_EPOCHS: Final = 2
+HIGH_LOSS: Final = 0.6
+"""Share of the loss of a model that holds all tokens for equally likely; good models are well below 0.5."""
+FEW_IMAGES: Final = 10
 _SEED: Final = 0
 _COMPARED: Final = 500
 
@@ -28,26 +31,33 @@ class Circumstances:
 
     Attributes:
         diversity: Of its captions.
-        epochs: Epochs it was trained for, 0 when unknown.
+        epoch: The epoch its weights are from, 0 when unknown.
+        loss: Teacher-forced, as a share (0..1) of the logarithm of the size of the vocabulary, which is the
+            loss of a model that knows nothing.
     """
 
     diversity: Diversity
-    epochs: int = 0
+    epoch: int = 0
+    loss: float = 0.0
 
 
 def exchanged(examples: Sequence[Example]) -> list[Example]:
     """Return the examples, each with the digest of another one: its features are then read in their place.
 
-    Seeded; no example keeps its own digest when there are two different ones or more and none repeats.
+    Seeded. No example keeps its own digest unless more than half of all have the same one.
 
     Example:
         >>> pair = [Example("a", "a", ("x",), digest="1"), Example("b", "b", ("y",), digest="2")]
         >>> [(example.image_id, example.digest) for example in exchanged(pair)]
         [('a', '2'), ('b', '1')]
     """
-    order = np.random.default_rng(_SEED).permutation(len(examples))
-    # Along one cycle through all images, so that none stays where it is.
-    other = dict(zip(order.tolist(), np.roll(order, 1).tolist(), strict=True))
+    same: dict[str, list[int]] = {}
+    for at, example in enumerate(examples):
+        same.setdefault(example.digest, []).append(at)
+    groups = list(same.values())
+    order = [at for group in np.random.default_rng(_SEED).permutation(len(groups)) for at in groups[group]]
+    # Equal digests stand together, so a step over the largest group leads to another digest from anywhere.
+    other = dict(zip(order, np.roll(order, -max(map(len, groups))).tolist(), strict=True))
     return [replace(example, digest=examples[other[at]].digest) for at, example in enumerate(examples)]
 
 
@@ -83,11 +93,21 @@ def looking_test(
 
 def _causes(examples: Sequence[Example], read: ReadFeatures, circumstances: Circumstances) -> Iterator[str]:
     share, images = circumstances.diversity.unique_captions, len(examples)
+    if images < FEW_IMAGES:
+        yield f"only {images} images: by chance others may look much the same; test on {FEW_IMAGES} or more"
     if share < FEW_DIFFERENT:
-        yield f"only {round(share * images):,} different captions for {images:,} images"
-    if 0 < circumstances.epochs <= FEW_EPOCHS:
-        plural = "s" if circumstances.epochs > 1 else ""
-        yield f"trained for {circumstances.epochs} epoch{plural} only: train longer"
+        different = round(share * images)
+        yield (
+            f"only {different:,} different caption{'s' * (different > 1)} for {images:,} images: it has "
+            "learned what captions sound like and not yet what they say"
+        )
+    if 0 < circumstances.epoch <= FEW_EPOCHS:
+        yield f"its best epoch was epoch {circumstances.epoch}: trained too short, or at too high a rate"
+    if circumstances.loss > HIGH_LOSS:
+        yield (
+            f"its loss is {circumstances.loss:.0%} of that of a model that knows nothing: trained too short, "
+            "or on too few captions"
+        )
     cosine = mean_cosine(read, [example.digest for example in examples])
     if cosine > NEARLY_EQUAL:
         yield (

@@ -2,44 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, cast
 
 from cutline.captioner import Captioner
-from cutline.config import DataOptions, DecodingOptions, TextOptions, TrainingOptions, validate
-from cutline.data.batches import caption_table, plan_batches, teacher_forcing_batches
-from cutline.data.feature_store import FeatureStore
+from cutline.config import DataOptions, DecodingOptions, TextOptions, validate
 from cutline.data.readers import read_dataset
 from cutline.data.splits import load_splits, require_split
-from cutline.data.text_vectorization import vectorization_layer
 from cutline.errors import ConfigError, DataError, RunError, SplitError
-from cutline.evaluation import (
-    Circumstances,
-    Setting,
-    caption_examples,
-    compare_with_others,
-    looking_test,
-    make_scorer,
-    most_common_caption,
-    references_of,
-    scoring_tokens,
-    texts_of,
-)
-from cutline.evaluation.slices import slices
-from cutline.metrics import measure_diversity
+from cutline.models.encoders import Encoder
 from cutline.models.sessions import KerasSession
 from cutline.progress import Progress, Silent
 from cutline.recipes import run_folder as layout
-from cutline.recipes.extract import extract_features, feature_reader
+from cutline.recipes.extract import extract_features
 from cutline.recipes.learning_curve import measure_learning_curve, plan_learning_curve
+from cutline.recipes.measure import ModelOptions, Subject, measure
 from cutline.recipes.prepare import load_dataset, split_dataset
 from cutline.recipes.report import evaluation_folder, write_evaluation_report
 from cutline.recipes.results import EVALUATION, save_evaluation
-from cutline.records import SPLITS, Dataset, EvaluationResult, Example, Hypothesis
+from cutline.records import SPLITS, Dataset, EvaluationResult, Example
 from cutline.runtime import Bundle
-from cutline.training.trainer import Trainer
 
 _OF_ONE_TABLE: Final = ("format", "image_column", "caption_column", "group_column")
 
@@ -76,8 +60,11 @@ def evaluate(
         progress: Told about every stage.
 
     Returns:
-        Scores of the generated captions, start and end markers stripped from both sides, and of the most
-        common training caption on the same images.
+        Scores of the generated captions, start and end markers stripped from both sides, with intervals;
+        those of people, of the most common and a random training caption and of the most similar training
+        images on the same images; whether the model looks at the picture; and the rest of
+        :class:`~cutline.records.EvaluationResult`. What cannot be measured is left out, and ``notes`` say
+        why.
 
     Raises:
         BundleError: The model cannot be loaded.
@@ -90,37 +77,34 @@ def evaluate(
         raise DataError(f"--split {split!r}: allowed are {', '.join(SPLITS)} and all")
     folder = _output_folder(Path(model), split, Path(out) if out is not None else None)
     captioner = Captioner.load(model)
-    groups = _groups(captioner.bundle, overrides or {})
+    options = _options(captioner.bundle, overrides or {})
     if not isinstance(data, Dataset):
-        data = _read(Path(data), images, groups.data, overrides or {}, captioner.bundle)
-    dataset = load_dataset(data, images, groups.data, progress)
-    dataset = _with_splits(dataset, Path(model), groups.data, split, progress)
-    session = cast("KerasSession", captioner.session)
+        data = _read(Path(data), images, options.data, overrides or {}, captioner.bundle)
+    dataset = load_dataset(data, images, options.data, progress)
+    known = _known_splits(Path(model))
+    dataset = _with_splits(dataset, known, options.data, split, progress)
     plan = plan_learning_curve(Path(model), dataset, progress) if learning_curve else None
     chosen = replace(dataset, examples=_chosen(dataset, split))
-    store, chosen = extract_features(session.encoder, chosen, progress)
+    encoder = cast("KerasSession", captioner.session).encoder
+    training, notes = _training_images(dataset, known, captioner.bundle)
+    training = _encoded(encoder, replace(dataset, examples=training), progress)
+    store, chosen = extract_features(encoder, chosen, progress)
+    if not chosen.examples:
+        store.close()
+        raise DataError(f"{chosen.source}: none of the images of split {split!r} can be read")
     with store:
-        result = _evaluate(captioner, chosen, store, groups, split, progress, train=dataset.of_split("train"))
+        result = measure(Subject(captioner, options, split, chosen, training, store, notes), progress)
     numeric_ids = dataset.format in ("coco", "karpathy")
     save_evaluation(folder, result, numeric_ids)
     if plan is not None:
-        curve = measure_learning_curve(plan, chosen.examples, result, groups.decoding, progress)
+        curve = measure_learning_curve(plan, chosen.examples, result, options.decoding, progress)
         result = replace(result, learning_curve=curve)
         save_evaluation(folder, result, numeric_ids)
     write_evaluation_report(folder, result, model=Path(model))
     return result
 
 
-@dataclass(frozen=True)
-class _Groups:
-    """The option groups that matter here, as the model was trained with, plus overrides."""
-
-    data: DataOptions
-    text: TextOptions
-    decoding: DecodingOptions
-
-
-def _groups(bundle: Bundle, overrides: Mapping[str, Any]) -> _Groups:
+def _options(bundle: Bundle, overrides: Mapping[str, Any]) -> ModelOptions:
     values: dict[str, dict[str, Any]] = {
         "data": dict(bundle.details.get("data_options", {})),
         "text": dict(bundle.details.get("text_options", {})),
@@ -132,7 +116,7 @@ def _groups(bundle: Bundle, overrides: Mapping[str, Any]) -> _Groups:
             raise ConfigError(f"unknown option {key}; evaluating knows those of {', '.join(values)}")
         if value is not None:
             values[group][name] = value
-    return _Groups(
+    return ModelOptions(
         validate(DataOptions, values["data"]),
         validate(TextOptions, values["text"]),
         validate(DecodingOptions, values["decoding"]),
@@ -172,12 +156,44 @@ def _output_folder(model: Path, split: str, out: Path | None) -> Path:
     return out
 
 
-def _with_splits(
-    dataset: Dataset, model: Path, options: DataOptions, split: str, progress: Progress
-) -> Dataset:
+def _known_splits(model: Path) -> Mapping[str, str] | None:
+    """Return digest → split as the model was trained, or None for a bundle out of its run."""
     # The bundle inside a run knows as well as the run itself what was trained on.
     run = model.resolve().parent if model.resolve().name == layout.BUNDLE else model
-    known = load_splits(run / layout.SPLIT, key="digest") if (run / layout.SPLIT).exists() else None
+    return load_splits(run / layout.SPLIT, key="digest") if (run / layout.SPLIT).exists() else None
+
+
+def _training_images(
+    dataset: Dataset, known: Mapping[str, str] | None, bundle: Bundle
+) -> tuple[tuple[Example, ...], tuple[str, ...]]:
+    """Return the images that the model was trained on, or none and why their captions are not at hand."""
+    if known is None:
+        is_that_of_training = bundle.details.get("data", {}).get("fingerprint") == dataset.fingerprint()
+        training = dataset.of_split("train") if is_that_of_training else ()
+    else:
+        training = tuple(example for example in dataset.examples if known.get(example.digest) == "train")
+    if training:
+        # Neighbours that are equally near, and draws, then do not depend on the order of the table.
+        return tuple(sorted(training, key=lambda example: example.digest)), ()
+    name = Path(dataset.source).name
+    why = f"{name} holds none of the images that the model was trained on"
+    if known is None:
+        why = f"{name} is not the table that the model was trained on, as far as a bundle alone can tell"
+    return (), (f"no random training caption and no neighbours: {why}",)
+
+
+def _encoded(encoder: Encoder, dataset: Dataset, progress: Progress) -> tuple[Example, ...]:
+    """Encode what is not in the store yet, and return the examples that could be."""
+    if not dataset.examples:
+        return ()
+    store, readable = extract_features(encoder, dataset, progress)
+    store.close()
+    return readable.examples
+
+
+def _with_splits(
+    dataset: Dataset, known: Mapping[str, str] | None, options: DataOptions, split: str, progress: Progress
+) -> Dataset:
     if known is None and split != "all" and not any(example.split for example in dataset.examples):
         progress.warn(
             "neither the table nor the model says which images it was trained on, so the split is drawn as "
@@ -201,79 +217,3 @@ def _refuse_trained_on(dataset: Dataset, split: str, known: Mapping[str, str]) -
 
 def _chosen(dataset: Dataset, split: str) -> tuple[Example, ...]:
     return dataset.examples if split == "all" else require_split(dataset, split)
-
-
-def _evaluate(
-    captioner: Captioner,
-    dataset: Dataset,
-    store: FeatureStore,
-    groups: _Groups,
-    split: str,
-    progress: Progress,
-    *,
-    train: tuple[Example, ...],
-) -> EvaluationResult:
-    examples, vocabulary = dataset.examples, captioner.vocabulary
-    if not examples:
-        raise DataError(f"{dataset.source}: none of the images of split {split!r} can be read")
-    read = feature_reader(store)
-
-    def hypotheses_of(some: Sequence[Example]) -> dict[str, Hypothesis]:
-        return caption_examples(captioner.session, read, some, vocabulary, groups.decoding, progress)
-
-    hypotheses = hypotheses_of(examples)
-    texts = texts_of(hypotheses)
-    tokens = scoring_tokens(vocabulary.tokenizer, (text for e in examples for text in e.captions))
-    scorer = make_scorer(examples, vocabulary.tokenizer)
-    common = captioner.bundle.details.get("most_common_caption") or most_common_caption(
-        train or examples, vocabulary.tokenizer
-    )
-    facts = {"decoding": _describe(groups.decoding), "split": split, "data": dataset.fingerprint()}
-    # Images nobody encoded yet are not worth minutes of work for a comparison.
-    seen = [example for example in train if example.digest in store]
-    setting = Setting(examples, seen, read, tokens, scorer, facts)
-    training = [caption for example in train for caption in example.captions]
-    diversity = measure_diversity(list(texts.values()), tokens.tokenise, training or None)
-    circumstances = Circumstances(diversity, captioner.bundle.details.get("epoch", 0))
-    looking = looking_test(
-        examples, texts, lambda some: texts_of(hypotheses_of(some)), scorer, read, circumstances
-    )
-    loss, accuracy = _teacher_forced(captioner, dataset, store, groups)
-    return EvaluationResult(
-        split=split,
-        scores=scorer.score(texts, intervals=True, facts=facts),
-        baselines=compare_with_others(setting, texts, common, progress),
-        diversity=diversity,
-        looking=looking,
-        slices=slices(examples, texts, scorer, vocabulary, training=training),
-        loss=loss,
-        word_accuracy=accuracy,
-        captions=texts,
-        references=references_of(examples),
-        images={example.image_id: example.image for example in examples},
-        model=captioner.bundle.folder,
-        data_fingerprint=dataset.fingerprint(),
-        image_scores=scorer.cider_d_per_image(texts),
-        decoding=_describe(groups.decoding),
-        problems=dataset.problems,
-    )
-
-
-def _teacher_forced(
-    captioner: Captioner, dataset: Dataset, store: FeatureStore, groups: _Groups
-) -> tuple[float, float]:
-    """Return loss (nats per token) and word accuracy with the reference token as the next input."""
-    length = groups.text.max_length
-    table = caption_table(dataset.examples, store, captioner.vocabulary.tokenizer, length)
-    layer = vectorization_layer(captioner.vocabulary, length)
-    options = TrainingOptions()
-    plan = plan_batches(table.lengths, options.batch_size, seed=None)
-    decoder = cast("KerasSession", captioner.session).decoder
-    return Trainer(decoder, options, 1).measure(teacher_forcing_batches(table, store, layer, plan))
-
-
-def _describe(options: DecodingOptions) -> str:
-    if options.beam_size == 1:
-        return f"greedy, at most {options.max_length} tokens"
-    penalty = f"length penalty {options.length_penalty:g}"
-    return f"beam search, beam size {options.beam_size}, {penalty}, at most {options.max_length} tokens"

@@ -208,6 +208,7 @@ class EvaluationResult:
         model: Where the model came from.
         data_fingerprint: Of the data set that was evaluated.
         decoding: One line naming the decoding options.
+        notes: What could not be measured and why, one sentence each.
         problems: Images that could not be captioned.
     """
 
@@ -229,6 +230,7 @@ class EvaluationResult:
     slices: tuple[Slice, ...] = ()
     calibration: Calibration | None = None
     learning_curve: LearningCurve | None = None
+    notes: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
 
     def baseline(self, name: str) -> Baseline | None:

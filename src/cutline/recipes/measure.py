@@ -1,0 +1,198 @@
+"""Everything an evaluation measures on the images of one split."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from numpy.typing import NDArray
+
+from cutline.captioner import Captioner
+from cutline.config import DataOptions, DecodingOptions, TextOptions, TrainingOptions
+from cutline.data.batches import caption_table, plan_batches, teacher_forcing_batches
+from cutline.data.feature_store import FeatureStore
+from cutline.data.text_vectorization import vectorization_layer
+from cutline.evaluation import (
+    Circumstances,
+    Setting,
+    caption_lists,
+    compare_with_others,
+    looking_test,
+    make_scorer,
+    most_common_caption,
+    references_of,
+    scoring_tokens,
+)
+from cutline.evaluation.slices import slices
+from cutline.metrics import measure_diversity
+from cutline.models.sessions import KerasSession
+from cutline.progress import Progress
+from cutline.recipes.confidence import add_confidences
+from cutline.recipes.extract import feature_reader
+from cutline.records import Dataset, EvaluationResult, Example, Hypothesis
+from cutline.training.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """The option groups that matter to an evaluation: as the model was trained with, plus overrides."""
+
+    data: DataOptions
+    text: TextOptions
+    decoding: DecodingOptions
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is evaluated on what.
+
+    Attributes:
+        captioner: The model.
+        options: Its options.
+        split: Name of the split.
+        dataset: The images of the split, readable and encoded, at least one.
+        training: The images the model was trained on with their captions, encoded; empty when they are
+            not at hand.
+        store: Holds the features of both.
+        notes: What could not be measured and why, as far as it is known.
+    """
+
+    captioner: Captioner
+    options: ModelOptions
+    split: str
+    dataset: Dataset
+    training: Sequence[Example]
+    store: FeatureStore
+    notes: tuple[str, ...] = ()
+
+    def read(self, digests: Sequence[str]) -> NDArray[Any]:
+        """Return the features of images."""
+        return feature_reader(self.store)(digests)
+
+    def caption(self, examples: Sequence[Example], progress: Progress) -> dict[str, list[Hypothesis]]:
+        """Return image_id → hypotheses, best first."""
+        session, vocabulary = self.captioner.session, self.captioner.vocabulary
+        return caption_lists(session, self.read, examples, vocabulary, self.options.decoding, progress)
+
+    def training_captions(self) -> list[str]:
+        """Return the captions the model was trained on."""
+        return [caption for example in self.training for caption in example.captions]
+
+
+def measure(subject: Subject, progress: Progress) -> EvaluationResult:
+    """Caption the images, score the captions, and measure all that says what the scores mean.
+
+    Args:
+        subject: Model and images.
+        progress: Told about every stage.
+
+    Returns:
+        Scores with intervals, baselines, looking test, slices, diversity, teacher-forced figures, and
+        confidences where the model carries them; no learning curve.
+    """
+    dataset, examples = subject.dataset, subject.dataset.examples
+    tokenizer, details = subject.captioner.vocabulary.tokenizer, subject.captioner.bundle.details
+    setting, training = _setting(subject), subject.training_captions()
+    scorer = setting.scorer
+    lists = subject.caption(examples, progress)
+    texts = _best(lists)
+    common = details.get("most_common_caption") or most_common_caption(
+        subject.training or examples, tokenizer
+    )
+    diversity = measure_diversity(
+        list(texts.values()), setting.tokens.tokenise, training or None, _several(lists)
+    )
+    loss, accuracy = _teacher_forced(subject)
+    circumstances = Circumstances(diversity, details.get("epoch", 0), _share_of_worst(loss, subject))
+    result = EvaluationResult(
+        split=subject.split,
+        scores=scorer.score(texts, intervals=True, facts=setting.facts),
+        baselines=compare_with_others(setting, texts, common, progress),
+        diversity=diversity,
+        looking=looking_test(
+            examples,
+            texts,
+            lambda some: _best(subject.caption(some, progress)),
+            scorer,
+            subject.read,
+            circumstances,
+        ),
+        slices=slices(
+            examples,
+            texts,
+            scorer,
+            subject.captioner.vocabulary,
+            training=training,
+            group_name=dataset.group_column,
+        ),
+        loss=loss,
+        word_accuracy=accuracy,
+        captions=texts,
+        references=references_of(examples),
+        images={example.image_id: example.image for example in examples},
+        model=subject.captioner.bundle.folder,
+        data_fingerprint=dataset.fingerprint(),
+        image_scores=scorer.cider_d_per_image(texts),
+        decoding=setting.facts["decoding"],
+        problems=dataset.problems,
+    )
+    best = {image_id: found[0] for image_id, found in lists.items()}
+    result = add_confidences(result, subject.captioner, subject.read, examples, best, progress)
+    return replace(result, notes=(*subject.notes, *_notes(result)))
+
+
+def _setting(subject: Subject) -> Setting:
+    examples, tokenizer = subject.dataset.examples, subject.captioner.vocabulary.tokenizer
+    facts = {
+        "decoding": _describe(subject.options.decoding),
+        "split": subject.split,
+        "data": subject.dataset.fingerprint(),
+    }
+    tokens = scoring_tokens(tokenizer, (caption for e in examples for caption in e.captions))
+    return Setting(examples, subject.training, subject.read, tokens, make_scorer(examples, tokenizer), facts)
+
+
+def _best(lists: Mapping[str, Sequence[Hypothesis]]) -> dict[str, str]:
+    return {image_id: found[0].text for image_id, found in lists.items()}
+
+
+def _several(lists: Mapping[str, Sequence[Hypothesis]]) -> dict[str, list[str]]:
+    return {image_id: [hypothesis.text for hypothesis in found] for image_id, found in lists.items()}
+
+
+def _share_of_worst(loss: float, subject: Subject) -> float:
+    return loss / math.log(subject.captioner.bundle.vocabulary_size)
+
+
+def _notes(result: EvaluationResult) -> list[str]:
+    """Say what is missing and why."""
+    notes = []
+    if result.baseline("human") is None:
+        notes.append("no score of people: every image has a single reference")
+    if result.looking is None:
+        notes.append("no looking test: there is only one image, so none to exchange its features with")
+    if not result.confidences:
+        notes.append(
+            "no confidence: the model carries none; training fits it at its end, on 60 val images or more"
+        )
+    return notes
+
+
+def _teacher_forced(subject: Subject) -> tuple[float, float]:
+    """Return loss (nats per token) and word accuracy with the reference token as the next input."""
+    length, vocabulary = subject.options.text.max_length, subject.captioner.vocabulary
+    table = caption_table(subject.dataset.examples, subject.store, vocabulary.tokenizer, length)
+    layer = vectorization_layer(vocabulary, length)
+    options = TrainingOptions()
+    plan = plan_batches(table.lengths, options.batch_size, seed=None)
+    decoder = cast("KerasSession", subject.captioner.session).decoder
+    return Trainer(decoder, options, 1).measure(teacher_forcing_batches(table, subject.store, layer, plan))
+
+
+def _describe(options: DecodingOptions) -> str:
+    if options.beam_size == 1:
+        return f"greedy, at most {options.max_length} tokens"
+    penalty = f"length penalty {options.length_penalty:g}"
+    return f"beam search, beam size {options.beam_size}, {penalty}, at most {options.max_length} tokens"
