@@ -54,7 +54,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "score": score,
-        "percent": percent,
+        "percent": _unbroken_percent,
         "loss": loss,
         "count": count,
         "between": between,
@@ -90,6 +90,11 @@ def percent(value: float | None, digits: int = 1) -> str:
         ('61.4 %', '61 %', '–')
     """
     return "–" if value is None or math.isnan(value) else f"{100 * value:.{digits}f} %"
+
+
+def _unbroken_percent(value: float | None, digits: int = 1) -> str:
+    """Keep figure and sign on one line of the page."""
+    return percent(value, digits).replace(" ", "\u00a0")
 
 
 def loss(value: float) -> str:
