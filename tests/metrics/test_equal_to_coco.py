@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import random
+import runpy
+import shutil
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,9 +17,9 @@ from tests.fakes import made_up_captions
 
 from cutline.metrics import Scorer, bleu, cider_d, rouge_l, score, tokenise_ptb
 
-GOLDEN = json.loads(
-    (Path(__file__).parents[1] / "golden" / "caption_scores.json").read_text(encoding="utf-8")
-)
+HERE = Path(__file__).parent
+GOLDEN = json.loads((HERE.parent / "golden" / "caption_scores.json").read_text(encoding="utf-8"))
+PERTURBED = json.loads((HERE.parent / "golden" / "perturbed_scores.json").read_text(encoding="utf-8"))
 
 
 def coco_scores(hypotheses: Mapping[str, str], references: Mapping[str, Sequence[str]]) -> dict[str, list]:
@@ -69,6 +71,56 @@ def test_golden_scores_are_those_of_coco():
     expected = coco_scores(GOLDEN["hypotheses"], GOLDEN["references"])
     for name, value in GOLDEN["scores"].items():
         np.testing.assert_allclose(value, expected[name], rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", PERTURBED["sets"])
+def test_perturbed_captions_score_as_with_coco_and_its_java_tokenizer(name):
+    hypotheses, expected = PERTURBED["sets"][name]["hypotheses"], PERTURBED["sets"][name]["scores"]
+    scorer = Scorer(PERTURBED["references"])
+    corpus, images = scorer.score(hypotheses), scorer.per_image(hypotheses)
+    for metric, (mean, *values) in expected.items():
+        np.testing.assert_allclose(getattr(corpus, metric), mean, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(images[metric], values, rtol=1e-9, atol=1e-12)
+
+
+def test_the_benchmark_finds_no_difference_in_perturbed_captions_and_finds_a_planted_one(monkeypatch):
+    benchmark = runpy.run_path(str(HERE.parents[1] / "benchmarks" / "score_equality.py"))
+    compare_all = benchmark["compare_all"]
+    rows = compare_all(PERTURBED["references"], seed=1, java=False)
+    assert len(rows) == 5
+    assert all(row["tokens differ"] == 0 for row in rows)
+    assert max(value for row in rows for value in row.values() if isinstance(value, float)) <= 1e-9
+    monkeypatch.setitem(compare_all.__globals__, "Scorer", lambda given: Scorer(given, str.split))
+    planted = compare_all(PERTURBED["references"], seed=1, java=False)
+    assert min(row["bleu_4"] for row in planted) > 1e-3
+
+
+@pytest.mark.slow
+@pytest.mark.shared
+@pytest.mark.parametrize("java", [True, False], ids=["java tokens", "own tokens"])
+def test_all_real_captions_score_as_with_coco(shared_folder, java):
+    pytest.importorskip("pycocoevalcap")
+    if java and not shutil.which("java"):
+        pytest.skip("needs java to run the tokenizer that is compared with")
+    benchmark = runpy.run_path(str(HERE.parents[1] / "benchmarks" / "score_equality.py"))
+    captions = benchmark["read_captions"](shared_folder / "flickr8k" / "captions.csv")
+    assert sum(map(len, captions.values())) >= 35_000
+    for row in benchmark["compare_all"](captions, seed=0, java=java):
+        assert row["tokens differ"] == 0
+        assert max(value for value in row.values() if isinstance(value, float)) <= 1e-9
+
+
+@pytest.mark.parametrize("length", [63, 64, 65, 130])
+def test_long_captions_score_as_with_coco(length):
+    rng = random.Random(length)
+    words = ["a", "red", "dog", "runs", "on", "the", "wet", "grass"]
+    references = {
+        str(image): [" ".join(rng.choices(words, k=rng.randint(1, 2 * length))) for _ in range(3)]
+        for image in range(4)
+    }
+    hypotheses = {image: " ".join(rng.choices(words, k=length)) for image in references}
+    hypotheses["0"] = "a dog"
+    assert_equal(hypotheses, references, coco_scores(hypotheses, references))
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -48,6 +48,18 @@ def test_captions_of_words_are_the_same_in_capitals(words):
     assert tokenise_ptb(caption.upper()) == tokenise_ptb(caption)
 
 
+plain_words = st.sampled_from(
+    ["a", "Dog", "st", "Mr", "cannot", "gonna", "x", "no", "runs", ",", " ", "  ", ".", "co", "US"]
+)
+
+
+@given(st.lists(plain_words, max_size=8), st.sampled_from(["", ".", " .", ". ", ",.", "..", " , . "]))
+def test_captions_of_words_and_commas_take_no_other_road_than_the_rules(words, end):
+    caption = " ".join(words) + end
+    # a dash is dropped and no rule looks past the blank before it, but with it the caption is not plain
+    assert tokenise_ptb(caption) == tokenise_ptb(caption + " -- ")
+
+
 @pytest.mark.parametrize(
     "caption", ["कुत्ता पानी में है", "كلب يركض", "café naïve", "ภาษาไทย", "русский текст", "狗在跑"]
 )

@@ -26,7 +26,8 @@ def self_cider(
     Args:
         lists: image_id → captions of the image, such as the hypotheses of a beam.
         tokenise: COCO's tokenisation when None.
-        frequencies: Document frequencies; those of the lists when None.
+        frequencies: Document frequencies; those of the lists when None, which a single list makes useless:
+            its n-grams all stand in every image, weigh nothing, and the result is 0.
 
     Example:
         >>> lists = {"a.png": ["a red dot", "two blue rings"], "b.png": ["one square", "one square"]}
@@ -36,7 +37,9 @@ def self_cider(
     several = {image_id: captions for image_id, captions in lists.items() if len(captions) > 1}
     if not several:
         return None
-    kernels = Cider(several, tokenise, frequencies).similarities()
+    known = {image_id: captions for image_id, captions in lists.items() if captions}
+    shared = frequencies or DocumentFrequencies.from_references(known, tokenise)
+    kernels = Cider(several, tokenise, shared).similarities()
     return float(np.mean([_spread(kernel) for kernel in kernels]))
 
 
