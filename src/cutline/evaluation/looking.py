@@ -16,7 +16,7 @@ from cutline.records import Diversity, Example, LookingTest
 ENOUGH: Final = 0.5
 """Share of CIDEr-D that must be lost."""
 FEW_DIFFERENT: Final = 0.1
-NEARLY_EQUAL: Final = 0.98
+NEARLY_EQUAL: Final = 0.95
 FEW_EPOCHS: Final = 2
 HIGH_LOSS: Final = 0.6
 """Share of the loss of a model that holds all tokens for equally likely; good models are well below 0.5."""
