@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -270,3 +271,9 @@ def test_confidences_do_not_depend_on_the_batch(files):
     together = sure_captioner(Session(), batch_size=8).caption_all(files[:3])
     found = [record.hypotheses[0].confidence for record in together]
     assert found == pytest.approx(alone, rel=1e-6)
+
+
+def test_the_same_captions_come_without_confidence(files):
+    sure = sure_captioner(Session())
+    (with_it,), (without,) = sure.caption(files[0]), sure.without_confidence().caption(files[0])
+    assert without == replace(with_it, confidence=None)

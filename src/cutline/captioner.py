@@ -193,6 +193,10 @@ class Captioner:
         bundle = load_bundle(find_bundle(Path(model)))
         return cls(bundle, open_session(bundle))
 
+    def without_confidence(self) -> Captioner:
+        """Return one that writes the same captions and does not say how sure it is, which is faster."""
+        return Captioner(replace(self.bundle, confidence=None), self.session)
+
     def caption(self, image: Image, beam_size: int | None = None, n_best: int = 1) -> list[Hypothesis]:
         """Caption one image.
 

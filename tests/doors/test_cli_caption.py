@@ -309,3 +309,12 @@ def test_a_least_confidence_needs_a_model_that_has_one(captioner: FakeCaptioner)
     result = run("a.jpg", "--model", "old", "--min-confidence", "0.5")
     assert result.exit_code == 2
     assert "error: old: carries no confidence to compare with 0.5" in result.stderr
+
+
+@pytest.mark.usefixtures("sure")
+def test_confidence_can_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SureCaptioner, "without_confidence", lambda self: FakeCaptioner(), raising=False)
+    assert run("a.jpg", "--model", "m", "--no-confidence").stdout == "a.jpg\ta picture called a\n"
+    result = run("a.jpg", "--model", "m", "--no-confidence", "--min-confidence", "0.5")
+    assert result.exit_code == 2
+    assert "min_confidence is 0.5, but no confidence is to be measured" in result.stderr

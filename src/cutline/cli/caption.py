@@ -37,6 +37,9 @@ MinConfidence = Annotated[
         help="Mark captions whose confidence, 0 to 1, is below P: they need a person.",
     ),
 ]
+NoConfidence = Annotated[
+    bool, typer.Option("--no-confidence", metavar="", help="Do not say how sure the model is: faster.")
+]
 Output = Annotated[
     str | None,
     typer.Option(
@@ -56,6 +59,7 @@ def caption(
     beam_size: BeamSize = None,
     n_best: NBest = 1,
     min_confidence: MinConfidence = None,
+    no_confidence: NoConfidence = False,
     output: Output = None,
     overwrite: Overwrite = False,
 ) -> int:
@@ -80,6 +84,7 @@ def caption(
         beam_size=beam_size,
         n_best=n_best,
         min_confidence=min_confidence,
+        confidence=not no_confidence,
         progress=screen.progress,
     )
     records = recipe.Counted(_told(found, screen), min_confidence)

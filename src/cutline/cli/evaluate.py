@@ -152,7 +152,7 @@ def _facts(result: EvaluationResult) -> list[str]:
         f"distinct captions {diversity.unique_captions:.0%}, different words {diversity.words:,}"
         + ("" if novel is None else f", captions not seen in training {novel:.0%}"),
         f"most common caption of training: {result.most_common.caption}",
-        *([_certainty(result.calibration)] if result.calibration else []),
+        *(_certainty(result.calibration) if result.calibration else []),
         f"with the reference as input (teacher forcing): loss {result.loss:.3f} nats per token, "
         f"perplexity {result.perplexity:.1f}, word accuracy {result.word_accuracy:.1%}",
         f"signature: {result.scores.signature}",
@@ -172,11 +172,18 @@ def _looking(result: EvaluationResult) -> list[str]:
     ]
 
 
-def _certainty(calibration: Calibration) -> str:
-    return (
+def _certainty(calibration: Calibration) -> list[str]:
+    chance = calibration.error_by_chance
+    points = calibration.coverage[::2]
+    return [
         f"confidence: {calibration.acceptable:.0%} of {calibration.measured_on:,} captions are acceptable, "
         f"expected calibration error {calibration.expected_calibration_error:.3f}"
-    )
+        + ("" if chance is None else f" ({chance:.3f} by chance alone)"),
+        "  the surest      " + "".join(f"{point.coverage:8.0%}" for point in points),
+        "  CIDEr-D         " + "".join(f"{point.cider_d:8.1f}" for point in points),
+        "  acceptable      " + "".join(f"{point.acceptable:8.0%}" for point in points),
+        "  confidence from " + "".join(f"{point.min_confidence:8.2f}" for point in points),
+    ]
 
 
 def _learning(curve: LearningCurve) -> str:

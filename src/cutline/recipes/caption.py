@@ -31,6 +31,7 @@ def caption(
     beam_size: int | None = None,
     n_best: int = 1,
     min_confidence: float | None = None,
+    confidence: bool = True,
     progress: Progress = Silent(),  # noqa: B008 (holds no state)
 ) -> Iterator[CaptionedImage]:
     """Caption images, a batch at a time.
@@ -41,6 +42,7 @@ def caption(
         beam_size: Beams kept; the model's default when None.
         n_best: Hypotheses per image.
         min_confidence: The confidence below which captions will be marked; the model must carry one then.
+        confidence: Say how sure the model is of each caption, where it can; False is faster.
         progress: Told about every image.
 
     Returns:
@@ -53,7 +55,7 @@ def caption(
         ConfigError: ``beam_size``, ``n_best`` or ``min_confidence`` is out of range, or a confidence is asked
             for and the model carries none.
     """
-    _check_confidence(min_confidence)
+    _check_confidence(min_confidence, confidence)
     found = match_images(paths)
     images = [path for path, error in found.items() if error is None]
     if not images:
@@ -66,11 +68,17 @@ def caption(
             f"{model}: carries no confidence to compare with {min_confidence:g}; cutline train fits it at "
             "its end when there are enough val images: go on with the run with --resume, or train again"
         )
+    if not confidence:
+        captioner = captioner.without_confidence()
     captioned = captioner.caption_all(images, beam_size, n_best)
     return _followed(_in_order(found, captioned), len(found), progress)
 
 
-def _check_confidence(min_confidence: float | None) -> None:
+def _check_confidence(min_confidence: float | None, confidence: bool) -> None:
+    if min_confidence is not None and not confidence:
+        raise ConfigError(
+            f"min_confidence is {min_confidence}, but no confidence is to be measured; leave one of them out"
+        )
     if min_confidence is not None and not 0 <= min_confidence <= 1:
         raise ConfigError(f"min_confidence is {min_confidence}; a probability from 0 to 1 is allowed")
 

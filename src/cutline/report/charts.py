@@ -114,6 +114,9 @@ def axis(label: str, values: Iterable[float], *, zero: bool = True, whole: bool 
     if whole:
         step = max(1.0, math.ceil(step))
         first, last = math.ceil(low / step), math.floor(high / step)
+        if first > last:  # no whole number lies between the values
+            first, last = math.floor(low / step), math.ceil(high / step)
+            low, high = first * step, last * step
     else:
         first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
         low, high = first * step, last * step
