@@ -83,7 +83,15 @@ PUBLIC_OPTIONS = {
         *("--images", "--split", "--out", "--format", "--image-column", "--caption-column"),
         *("--group-column", "--learning-curve"),
     ],
-    "caption": ["--model", "--beam-size", "--n-best", "--min-confidence", "--output", "--overwrite"],
+    "caption": [
+        "--model",
+        "--beam-size",
+        "--n-best",
+        "--min-confidence",
+        "--no-confidence",
+        "--output",
+        "--overwrite",
+    ],
     "report": [],
     "score": [
         *("--output", "--against", "--allow-missing", "--split", "--image-column", "--caption-column"),
