@@ -68,6 +68,8 @@ class DecoderOptions(_Frozen):
     lstm_units: int = Field(512, ge=1, description="width of the LSTM's state")
     dropout: float = Field(0.5, ge=0, lt=1, description="dropout on the LSTM's output")
     feature_dropout: float = Field(0.3, ge=0, lt=1, description="dropout on the normalised features")
+    attention_units: int = Field(256, ge=1, description="width in which regions and state are compared")
+    embedding_dropout: float = Field(0.3, ge=0, lt=1, description="dropout on the words read, with attention")
 
 
 class TrainingOptions(_Frozen):

@@ -9,20 +9,27 @@ import numpy as np
 import pytest
 
 from cutline.config import DecoderOptions
-from cutline.errors import UnknownNameError
+from cutline.errors import ConfigError, UnknownNameError
 from cutline.models.decoders import DECODERS, Decoder, build_decoder
 
-V, D, E, H = 7, 3, 4, 5
-NAMES = ("merge", "show_tell")
-FEATURES = np.array([[0.5, 2.0, 1.0], [3.0, 0.0, 1.5]], np.float32)
+V, D, E, H, A = 7, 3, 4, 5, 6
+WITHOUT_ATTENTION = ("merge", "show_tell")
+WITH_ATTENTION = ("attend", "up_down")
+NAMES = (*WITHOUT_ATTENTION, *WITH_ATTENTION)
+POOLED = np.array([[0.5, 2.0, 1.0], [3.0, 0.0, 1.5]], np.float32)
+GRID = np.array([[[0.5, 2.0, 1.0], [4.0, 0.1, 0.0]], [[3.0, 0.0, 1.5], [0.2, 0.3, 0.9]]], np.float32)
+FEATURES = dict.fromkeys(WITHOUT_ATTENTION, POOLED) | dict.fromkeys(WITH_ATTENTION, GRID)
 TOKENS = np.array([[2, 4, 5, 3], [2, 6, 3, 0]], np.int32)
 
 Arrays = dict[str, np.ndarray]
 
 
-def small(name: str, feature_shape: tuple[int, ...] = (D,), seed: int = 0, **options: Any) -> Decoder:
+def small(name: str, feature_shape: tuple[int, ...] | None = None, seed: int = 0, **options: Any) -> Decoder:
     return build_decoder(
-        DecoderOptions(name=name, embedding_units=E, lstm_units=H, **options), V, feature_shape, seed
+        DecoderOptions(name=name, embedding_units=E, lstm_units=H, attention_units=A, **options),
+        V,
+        feature_shape or FEATURES[name].shape[1:],
+        seed,
     )
 
 
@@ -81,7 +88,69 @@ def merge_logits(w: Arrays, features: np.ndarray, token_ids: np.ndarray) -> np.n
     return np.stack(logits, axis=1)
 
 
-EQUATIONS = {"show_tell": show_tell_logits, "merge": merge_logits}
+def lstm_cell(gates: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    i, f, g, o = np.split(gates, 4, axis=1)
+    c = sigmoid(f + 1) * c + sigmoid(i) * np.tanh(g)
+    return sigmoid(o) * np.tanh(c), c
+
+
+def softmax(x: np.ndarray) -> np.ndarray:
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def regions(w: Arrays, features: np.ndarray) -> np.ndarray:
+    size = np.sqrt((features.astype(np.float64) ** 2).mean(axis=(1, 2), keepdims=True) + 1e-6)
+    return np.maximum((features / size) @ w["project_regions/kernel"] + w["region_bias"], 0)
+
+
+def look(w: Arrays, values: np.ndarray, h: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    keys = dense(w, "make_keys", values)
+    energies = np.tanh(keys + (h @ w["attention/query/kernel"])[:, None]) @ w["attention/energy/kernel"]
+    weights = softmax(energies[..., 0])
+    return np.einsum("br,brh->bh", weights, values), weights
+
+
+def deep_output(w: Arrays, word: np.ndarray, h: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    mixed = dense(w, "read_hidden", h) + seen @ w["read_seen/kernel"] + word
+    return dense(w, "predict_token", mixed)
+
+
+def attend_logits(w: Arrays, features: np.ndarray, token_ids: np.ndarray) -> np.ndarray:
+    values = regions(w, features)
+    h, c = np.split(dense(w, "begin", values.mean(axis=1)), 2, axis=1)
+    h = np.tanh(h)
+    logits = []
+    for column in token_ids.T:
+        word = w["embedding/embeddings"][column]
+        seen = look(w, values, h)[0] * sigmoid(dense(w, "gate", h))
+        state = np.concatenate([seen, h], axis=1) @ w["state_gates/kernel"]
+        h, c = lstm_cell(dense(w, "word_gates", word) + state, c)
+        logits.append(deep_output(w, word, h, seen))
+    return np.stack(logits, axis=1)
+
+
+def up_down_logits(w: Arrays, features: np.ndarray, token_ids: np.ndarray) -> np.ndarray:
+    values = regions(w, features)
+    h1, c1, h2, c2 = np.split(dense(w, "begin", values.mean(axis=1)), 4, axis=1)
+    h1, h2 = np.tanh(h1), np.tanh(h2)
+    logits = []
+    for column in token_ids.T:
+        word = w["embedding/embeddings"][column]
+        state = np.concatenate([h2, h1], axis=1) @ w["attention_gates/kernel"]
+        h1, c1 = lstm_cell(dense(w, "word_gates", word) + state, c1)
+        seen, _ = look(w, values, h1)
+        h2, c2 = lstm_cell(dense(w, "language_gates", np.concatenate([seen, h1, h2], axis=1)), c2)
+        logits.append(deep_output(w, word, h2, seen))
+    return np.stack(logits, axis=1)
+
+
+EQUATIONS = {
+    "show_tell": show_tell_logits,
+    "merge": merge_logits,
+    "attend": attend_logits,
+    "up_down": up_down_logits,
+}
 
 
 def stepped(decoder: Decoder, features: np.ndarray, token_ids: np.ndarray) -> np.ndarray:
@@ -97,9 +166,9 @@ def stepped(decoder: Decoder, features: np.ndarray, token_ids: np.ndarray) -> np
 def test_logits_follow_the_equations(name):
     decoder = small(name)
     weights = set_weights(decoder)
-    found = np.asarray(decoder((FEATURES, TOKENS)))
+    found = np.asarray(decoder((FEATURES[name], TOKENS)))
     assert found.shape == (2, 4, V)
-    np.testing.assert_allclose(found, EQUATIONS[name](weights, FEATURES, TOKENS), atol=1e-5)
+    np.testing.assert_allclose(found, EQUATIONS[name](weights, FEATURES[name], TOKENS), atol=1e-5)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -107,7 +176,7 @@ def test_one_step_after_the_other_gives_the_same_as_all_at_once(name):
     decoder = small(name)
     set_weights(decoder)
     np.testing.assert_allclose(
-        stepped(decoder, FEATURES, TOKENS), np.asarray(decoder((FEATURES, TOKENS))), atol=1e-5
+        stepped(decoder, FEATURES[name], TOKENS), np.asarray(decoder((FEATURES[name], TOKENS))), atol=1e-5
     )
 
 
@@ -117,7 +186,10 @@ def test_a_logit_depends_on_earlier_tokens_only(name):
     set_weights(decoder)
     changed = TOKENS.copy()
     changed[:, 2:] = 1
-    before, after = np.asarray(decoder((FEATURES, TOKENS))), np.asarray(decoder((FEATURES, changed)))
+    before, after = (
+        np.asarray(decoder((FEATURES[name], TOKENS))),
+        np.asarray(decoder((FEATURES[name], changed))),
+    )
     np.testing.assert_allclose(before[:, :2], after[:, :2], atol=1e-6)
     assert np.abs(before[:, 2:] - after[:, 2:]).max() > 1e-3
 
@@ -126,19 +198,19 @@ def test_a_logit_depends_on_earlier_tokens_only(name):
 def test_padding_and_neighbours_do_not_change_a_caption(name):
     decoder = small(name)
     set_weights(decoder)
-    alone = np.asarray(decoder((FEATURES[1:], TOKENS[1:, :3])))
-    np.testing.assert_allclose(alone, np.asarray(decoder((FEATURES, TOKENS)))[1:, :3], atol=1e-6)
+    alone = np.asarray(decoder((FEATURES[name][1:], TOKENS[1:, :3])))
+    np.testing.assert_allclose(alone, np.asarray(decoder((FEATURES[name], TOKENS)))[1:, :3], atol=1e-6)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_image_matters(name):
     decoder = small(name)
     set_weights(decoder)
-    one, other = np.asarray(decoder((FEATURES, np.array([[2, 4], [2, 4]], np.int32))))
+    one, other = np.asarray(decoder((FEATURES[name], np.array([[2, 4], [2, 4]], np.int32))))
     assert np.abs(one - other).max() > 1e-3
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", WITHOUT_ATTENTION)
 def test_a_grid_counts_as_the_mean_of_its_regions(name):
     pooled, grid = small(name), small(name, feature_shape=(4, D))
     set_weights(pooled)
@@ -161,9 +233,9 @@ def test_a_seed_makes_the_weights(name):
 def test_dropout_is_for_training_only(name):
     decoder = small(name, dropout=0.5, feature_dropout=0.5)
     set_weights(decoder)
-    at_rest = np.asarray(decoder((FEATURES, TOKENS)))
-    np.testing.assert_array_equal(np.asarray(decoder((FEATURES, TOKENS), training=False)), at_rest)
-    assert np.abs(np.asarray(decoder((FEATURES, TOKENS), training=True)) - at_rest).max() > 1e-3
+    at_rest = np.asarray(decoder((FEATURES[name], TOKENS)))
+    np.testing.assert_array_equal(np.asarray(decoder((FEATURES[name], TOKENS), training=False)), at_rest)
+    assert np.abs(np.asarray(decoder((FEATURES[name], TOKENS), training=True)) - at_rest).max() > 1e-3
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -172,11 +244,42 @@ def test_an_untrained_decoder_expects_the_frequencies_it_was_told(name):
     for variable in decoder.trainable_variables:
         variable.assign(np.zeros(variable.shape, np.float32))
     decoder.expect_frequencies([0, 0, 0, 10, 5, 4, 2])
-    logits = np.asarray(decoder((FEATURES, TOKENS)))[0, 0]
+    logits = np.asarray(decoder((FEATURES[name], TOKENS)))[0, 0]
     np.testing.assert_allclose(np.exp(logits), np.array([1, 1, 1, 11, 6, 5, 3]) / 28, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", WITH_ATTENTION)
+def test_the_weights_of_the_regions_sum_to_one_and_follow_the_picture(name):
+    decoder = small(name)
+    weights = set_weights(decoder)
+    values = regions(weights, GRID)
+    state = decoder.start(keras.ops.convert_to_tensor(GRID))
+    hidden = np.asarray(state[2])
+    for column in TOKENS.T:
+        _, state = decoder.step(keras.ops.convert_to_tensor(column), state)
+        if name == "up_down":
+            hidden = np.asarray(state[2])  # the attention LSTM looks with what it has just read
+        found = np.asarray(decoder.attention_weights(state))
+        np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
+        np.testing.assert_allclose(found, look(weights, values, hidden)[1], atol=1e-5)
+        hidden = np.asarray(state[2])
+
+
+@pytest.mark.parametrize("name", WITH_ATTENTION)
+def test_the_scale_of_the_features_does_not_matter_to_attention(name):
+    decoder = small(name)
+    set_weights(decoder)
+    before, after = np.asarray(decoder((GRID, TOKENS))), np.asarray(decoder((GRID * 50, TOKENS)))
+    np.testing.assert_allclose(before, after, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", WITH_ATTENTION)
+def test_attention_needs_regions(name):
+    with pytest.raises(ConfigError, match=r"encoder\.features=grid"):
+        small(name, feature_shape=(D,))
 
 
 def test_an_unknown_decoder_suggests_the_nearest():
     with pytest.raises(UnknownNameError, match=r"unknown decoder 'show_tel'.*did you mean 'show_tell'\?"):
-        small("show_tel")
+        small("show_tel", (D,))
     assert set(NAMES) <= set(DECODERS.names())

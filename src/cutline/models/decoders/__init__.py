@@ -11,7 +11,7 @@ Each is one file named after it; importing this package loads Keras.
 
 from __future__ import annotations
 
-from cutline.models.decoders import merge, show_tell
+from cutline.models.decoders import attend, merge, show_tell, up_down
 from cutline.models.decoders.base import DECODERS, Decoder, build_decoder
 
-__all__ = ["DECODERS", "Decoder", "build_decoder", "merge", "show_tell"]
+__all__ = ["DECODERS", "Decoder", "attend", "build_decoder", "merge", "show_tell", "up_down"]

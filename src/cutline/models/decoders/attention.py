@@ -1,0 +1,206 @@
+"""What the decoders with attention share: looking at the regions of an image anew for every word.
+
+Additive attention is Bahdanau, Cho and Bengio, "Neural Machine Translation by Jointly Learning to Align and
+Translate", 2015 (arXiv:1409.0473). Whatever does not depend on the word before is computed once per image
+(values and keys of the regions) or once per caption (the words' part of the LSTM's gates); a step only does
+what is left.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import keras
+from keras import ops
+
+from cutline.errors import ConfigError
+from cutline.models.decoders.base import Decoder, State, Tensor
+
+_TINY = 1e-6
+
+
+class Memory(NamedTuple):
+    """What is known of B images, each of R regions, before the first word.
+
+    Attributes:
+        values: (B, R, H), what is read from a region.
+        keys: (B, R, A), by what a region is found.
+        overview: (B, H), mean of the values.
+    """
+
+    values: Tensor
+    keys: Tensor
+    overview: Tensor
+
+
+class RecurrentState(NamedTuple):
+    """What a decoder carries from word to word.
+
+    Attributes:
+        lstm: ``h`` and ``c`` (B, H) of each LSTM, the lowest first.
+        seen: (B, H), what was read from the regions for the last word.
+        weights: (B, R), how much each region was looked at for it; they sum to 1.
+    """
+
+    lstm: tuple[Tensor, ...]
+    seen: Tensor
+    weights: Tensor
+
+
+class AdditiveAttention(keras.layers.Layer):
+    """Weights for regions: softmax over ``energy · tanh(key + query)``."""
+
+    def __init__(self, units: int, seed: int, name: str) -> None:
+        """Take the width A of keys and queries."""
+        super().__init__(name=name)
+        initial = keras.initializers.GlorotUniform
+        self.query = keras.layers.Dense(
+            units, use_bias=False, kernel_initializer=initial(seed=seed), name="query"
+        )
+        self.energy = keras.layers.Dense(
+            1, use_bias=False, kernel_initializer=initial(seed=seed + 1), name="energy"
+        )
+
+    def call(self, hidden: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+        """Hidden state (B, H) → what is seen (B, H) and the weights of the regions (B, R)."""
+        query = ops.expand_dims(self.query(hidden), axis=1)
+        energies = ops.squeeze(self.energy(ops.tanh(memory.keys + query)), axis=-1)
+        weights = ops.softmax(energies, axis=-1)
+        seen = ops.squeeze(ops.matmul(ops.expand_dims(weights, axis=1), memory.values), axis=1)
+        return seen, weights
+
+
+class AttentionDecoder(Decoder):
+    """Base of the decoders with attention; subclasses say how the LSTMs are wired.
+
+    Subclasses set ``lstms``, the number of LSTMs, and write :meth:`make_recurrence` and :meth:`advance`.
+    """
+
+    lstms: int
+
+    def __init__(self, *arguments: Any) -> None:
+        """Make the layers; arguments as :class:`Decoder`."""
+        super().__init__(*arguments)
+        if len(self.feature_shape) != 2:
+            raise ConfigError(
+                f"decoder {self.options.name} looks at regions, encoder.features gives one vector per image; "
+                "set encoder.features=grid"
+            )
+        options, units = self.options, self.options.lstm_units
+        self.project_regions = self.linear(units, "project_regions")
+        self.region_bias = self.add_weight(shape=(units,), initializer="zeros", name="region_bias")
+        self.drop_features = self.dropout(options.feature_dropout, "drop_features")
+        self.make_keys = self.dense(options.attention_units, "make_keys")
+        self.attention = AdditiveAttention(options.attention_units, self.next_seed(), "attention")
+        self.next_seed()
+        self.begin = self.dense(2 * self.lstms * units, "begin")
+        self.embed = self.embedding()
+        self.drop_words = self.dropout(options.embedding_dropout, "drop_words")
+        self.word_gates = self.dense(4 * units, "word_gates")
+        self.make_recurrence()
+        self.drop_output = self.dropout(options.dropout, "drop_output")
+        self.read_hidden = self.dense(options.embedding_units, "read_hidden")
+        self.read_seen = self.linear(options.embedding_units, "read_seen")
+        self.predict_token = self.dense(self.vocabulary_size, "predict_token")
+
+    def make_recurrence(self) -> None:
+        """Make the layers that :meth:`advance` needs."""
+        raise NotImplementedError
+
+    def advance(self, word_gates: Tensor, memory: Memory, state: RecurrentState) -> RecurrentState:
+        """Read one word (its part of the first LSTM's gates, (B, 4H)) and look at the image."""
+        raise NotImplementedError
+
+    def linear(self, units: int, name: str) -> keras.layers.Dense:
+        """Return a seeded dense layer without bias."""
+        return keras.layers.Dense(
+            units,
+            use_bias=False,
+            kernel_initializer=keras.initializers.GlorotUniform(seed=self.next_seed()),
+            name=name,
+        )
+
+    def remember(self, features: Tensor, training: bool = False) -> Memory:
+        """Compute once per image what every step needs: features (B, R, D) → :class:`Memory`."""
+        # Encoders differ in scale; making the whole image's length 1 keeps strong regions strong. It is done
+        # behind the projection, which is linear, because there the numbers are fewer.
+        size = ops.sqrt(ops.mean(ops.square(features), axis=(1, 2), keepdims=True) + _TINY)
+        values = ops.relu(
+            self.project_regions(features) / ops.cast(size, self.compute_dtype) + self.region_bias
+        )
+        values = self.drop_features(values, training=training)
+        return Memory(values, self.make_keys(values), ops.mean(values, axis=1))
+
+    def decode(self, memory: Memory, token_ids: Tensor, training: bool = False) -> tuple[Tensor, Tensor]:
+        """Teacher forcing from what is remembered of the images.
+
+        Args:
+            memory: Of B images.
+            token_ids: int32 (B, T).
+            training: Whether to drop.
+
+        Returns:
+            Logits (B, T, V) and weights of the regions (B, T, R).
+        """
+        words = self.drop_words(self.embed(token_ids), training=training)
+        gates = ops.transpose(self.word_gates(words), (1, 0, 2))
+
+        def read(state: RecurrentState, word: Tensor) -> tuple[RecurrentState, RecurrentState]:
+            state = self.advance(word, memory, state)
+            return state, state
+
+        _, states = ops.scan(read, self.first(memory), gates)
+        hidden = ops.transpose(states.lstm[-2], (1, 0, 2))
+        seen = ops.transpose(states.seen, (1, 0, 2))
+        return self.score(words, hidden, seen, training), ops.transpose(states.weights, (1, 0, 2))
+
+    def first(self, memory: Memory) -> RecurrentState:
+        """Return the state before the first word."""
+        parts = ops.split(self.begin(memory.overview), 2 * self.lstms, axis=-1)
+        # Hidden states lie between -1 and 1, cells anywhere.
+        lstm = tuple(ops.tanh(part) if place % 2 == 0 else part for place, part in enumerate(parts))
+        return RecurrentState(lstm, ops.zeros_like(memory.overview), ops.zeros_like(memory.keys[..., 0]))
+
+    def score(self, words: Tensor, hidden: Tensor, seen: Tensor, training: bool = False) -> Tensor:
+        """Score the next token by the word read, the LSTM's state and what was seen (the "deep output")."""
+        hidden = self.drop_output(hidden, training=training)
+        seen = self.drop_output(seen, training=training)
+        mixed = self.read_hidden(hidden) + self.read_seen(seen) + words
+        return self.predict_token(self.drop_output(mixed, training=training))
+
+    def call(self, inputs: tuple[Tensor, Tensor], training: bool = False) -> Tensor:
+        """Score every next token: features (B, R, D), token ids (B, T) → logits (B, T, V)."""
+        features, token_ids = inputs
+        logits, _ = self.decode(self.remember(features, training), token_ids, training)
+        return logits
+
+    def start(self, features: Tensor) -> State:
+        """Remember the images: features (B, R, D) → values, keys, then the recurrent state."""
+        memory = self.remember(features)
+        first = self.first(memory)
+        return [memory.values, memory.keys, *first.lstm, first.seen, first.weights]
+
+    def step(self, token_ids: Tensor, state: State) -> tuple[Tensor, State]:
+        """Read one token: ids (B,) → logits (B, V) and the next state."""
+        values, keys, *lstm, seen, weights = state
+        words = self.embed(token_ids)
+        # The overview is only needed before the first word.
+        memory = Memory(values, keys, seen)
+        next_state = self.advance(self.word_gates(words), memory, RecurrentState(tuple(lstm), seen, weights))
+        logits = self.score(words, next_state.lstm[-2], next_state.seen)
+        return logits, [values, keys, *next_state.lstm, next_state.seen, next_state.weights]
+
+    def attention_weights(self, state: State) -> Tensor:
+        """Return how much each region was looked at for the word that the last step scored, (B, R)."""
+        return state[-1]
+
+
+def lstm_gates(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+    """Turn the summed inputs of the gates (B, 4H) and the cell (B, H) into the next ``h`` and ``c``.
+
+    Hochreiter and Schmidhuber, 1997, with the forget gate of Gers et al., 2000; order as in Keras: input,
+    forget, candidate, output. The forget gate starts open (bias 1).
+    """
+    enter, forget, candidate, leave = ops.split(gates, 4, axis=-1)
+    c = ops.sigmoid(forget + 1.0) * c + ops.sigmoid(enter) * ops.tanh(candidate)
+    return ops.sigmoid(leave) * ops.tanh(c), c
