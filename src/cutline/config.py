@@ -84,6 +84,16 @@ class TrainingOptions(_Frozen):
     )
     weight_decay: float = Field(1e-4, ge=0, description="decoupled decay of the weights (AdamW)")
     clip_norm: float = Field(5.0, gt=0, description="largest gradient norm")
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=1, description="share of a target's probability that all tokens get"
+    )
+    weight_average: float = Field(
+        0.0, ge=0, lt=1, description="share of the old average in the averaged weights; 0 averages nothing"
+    )
+    precision: Literal["float32", "bfloat16", "auto"] = Field(
+        "float32",
+        description="what the decoder computes with; 'auto': bfloat16 where the processor has it",
+    )
     patience: int = Field(5, ge=1, description="epochs without a better val CIDEr-D before stopping")
     validation_images: int = Field(
         1000, ge=1, description="val images captioned after each epoch at the most"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,6 +23,7 @@ class ScriptedTrainer:
     def __init__(self, epochs: int, patience: int, interrupt_in: int | None = None) -> None:
         self.options = TrainingOptions(epochs=epochs, patience=patience)
         self.trained = 0
+        self.lent = False
         self.interrupt_in = interrupt_in
 
     def learning_rate(self) -> float:
@@ -38,7 +40,14 @@ class ScriptedTrainer:
         assert batches == ["val"]
         return 4.0 / self.trained, 0.05 * self.trained
 
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        self.lent = True
+        yield
+        self.lent = False
+
     def state(self) -> dict[str, np.ndarray]:
+        assert not self.lent
         return {"model/000": np.array(self.trained)}
 
 

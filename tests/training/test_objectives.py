@@ -23,6 +23,15 @@ def test_the_loss_is_the_mean_over_tokens_that_are_no_padding():
     assert float(cross_entropy()(TARGETS, LOGITS, WEIGHTS)) == pytest.approx(expected, abs=1e-6)
 
 
+def test_a_smoothed_target_leaves_every_token_a_share():
+    share = 0.3
+    log_p = LOGITS.astype(np.float64) - np.log(np.exp(LOGITS.astype(np.float64)).sum(-1, keepdims=True))
+    target = np.full((2, 3, 5), share / 5)
+    np.put_along_axis(target, TARGETS[..., None], 1 - share + share / 5, axis=-1)
+    expected = -(target * log_p).sum(axis=-1)[WEIGHTS == 1].mean()
+    assert float(cross_entropy(share)(TARGETS, LOGITS, WEIGHTS)) == pytest.approx(expected, abs=1e-6)
+
+
 def test_padding_changes_neither_loss_nor_metrics():
     other = LOGITS.copy()
     other[0, 2] = [50, -50, 3, 0, 9]

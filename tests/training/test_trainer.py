@@ -27,43 +27,62 @@ def deterministic() -> None:
     make_deterministic(0)
 
 
-def batches(count: int = 8) -> tf.data.Dataset:
+def as_seen(name: str, features: np.ndarray) -> np.ndarray:
+    """Give decoders with attention two regions, of which the second says nothing."""
+    if name not in ("attend", "up_down"):
+        return features
+    return np.stack([features, np.full_like(features, 0.1)], axis=1)
+
+
+def batches(count: int = 8, name: str = "show_tell") -> tf.data.Dataset:
     """Return batches of 12 captions in a fixed order; what the caption says follows from two numbers."""
     ids = [VOCABULARY.encode(caption, 5) for caption in CAPTIONS.values()]
     longest = max(map(len, ids))
     table = np.array([row + [0] * (longest - len(row)) for row in ids], np.int32)
     which = np.tile(np.arange(3), 4 * count)
-    features = np.array(list(CAPTIONS), np.float32)[which]
+    features = as_seen(name, np.array(list(CAPTIONS), np.float32))[which]
     inputs, targets = table[which][:, :-1], table[which][:, 1:]
     weights = (targets != 0).astype(np.float32)
     return tf.data.Dataset.from_tensor_slices(((features, inputs), targets, weights)).batch(12)
 
 
 def trainer(name: str = "show_tell", seed: int = 0, steps: int = 80, **changes: Any) -> Trainer:
-    options = DecoderOptions(name=name, embedding_units=8, lstm_units=16, dropout=0.2, feature_dropout=0.0)
-    decoder = build_decoder(options, len(VOCABULARY), (2,), seed)
+    options = DecoderOptions(
+        name=name, embedding_units=8, lstm_units=16, attention_units=8, dropout=0.2, feature_dropout=0.0
+    )
+    shape = as_seen(name, np.zeros((1, 2), np.float32)).shape[1:]
+    decoder = build_decoder(options, len(VOCABULARY), shape, seed, changes.get("precision", "float32"))
     return Trainer(decoder, OPTIONS.model_copy(update=changes), steps)
 
 
 def one_epoch(trainer: Trainer, epoch: int = 1) -> tuple[float, float]:
     with Silent().stage("epoch", None, "batches") as stage:
-        return trainer.train_epoch(batches(), epoch, stage)
+        return trainer.train_epoch(batches(name=trainer.decoder.options.name), epoch, stage)
 
 
 def captions_of(decoder: Decoder) -> list[str]:
-    features = np.array(list(CAPTIONS), np.float32)
+    features = as_seen(decoder.options.name, np.array(list(CAPTIONS), np.float32))
     found = decode(DecoderSession(decoder), features, VOCABULARY, DecodingOptions(max_length=6))
     return [hypotheses[0].text for hypotheses in found]
 
 
-@pytest.mark.parametrize("name", ["show_tell", "merge"])
-def test_it_learns_what_the_features_say(name):
-    learner = trainer(name)
-    before, _ = learner.measure(batches(1))
+@pytest.mark.parametrize(
+    ("name", "precision"),
+    [
+        ("show_tell", "float32"),
+        ("merge", "float32"),
+        ("attend", "float32"),
+        ("attend", "bfloat16"),
+        ("up_down", "float32"),
+    ],
+)
+def test_it_learns_what_the_features_say(name, precision):
+    learner = trainer(name, precision=precision)
+    before, _ = learner.measure(batches(1, name))
     assert captions_of(learner.decoder) != list(CAPTIONS.values())
     for epoch in range(1, 11):
         one_epoch(learner, epoch)
-    loss, accuracy = learner.measure(batches(1))
+    loss, accuracy = learner.measure(batches(1, name))
     assert before > 2
     assert loss < 0.25
     assert accuracy > 0.9
@@ -165,6 +184,40 @@ def test_biases_and_scales_do_not_decay():
     before = np.abs(np.asarray(kernel)).sum()
     learner.decoder.optimizer.apply([np.zeros(v.shape, np.float32) for v in decoder.trainable_variables])
     assert np.abs(np.asarray(kernel)).sum() == pytest.approx(0.75 * before, rel=1e-4)
+
+
+def test_averaged_weights_are_lent_and_taken_back():
+    learner = trainer(weight_average=0.5)
+    kernel = learner.decoder.image_cell.kernel
+    expected = np.array(kernel.numpy())
+    for step, batch in enumerate(batches(4)):
+        learner.decoder.fit(tf.data.Dataset.from_tensors(batch), epochs=1, verbose=0, shuffle=False)
+        share = min(0.5, (1 + step + 1) / (10 + step + 1))
+        expected = share * expected + (1 - share) * np.asarray(kernel)
+    weights, state = np.array(kernel.numpy()), learner.state()
+    with learner.averaged():
+        np.testing.assert_allclose(np.asarray(kernel), expected, atol=1e-6)
+        assert np.abs(expected - weights).max() > 1e-4
+    assert equal(learner.state(), state)
+    np.testing.assert_array_equal(np.asarray(kernel), weights)
+
+
+def test_without_averaging_the_weights_are_themselves():
+    learner = trainer()
+    one_epoch(learner)
+    before = np.array(learner.decoder.image_cell.kernel.numpy())
+    with learner.averaged():
+        np.testing.assert_array_equal(np.asarray(learner.decoder.image_cell.kernel), before)
+
+
+def test_an_average_goes_on_after_a_stop():
+    straight, resumed = (trainer(weight_average=0.9, seed=seed) for seed in (0, 3))
+    one_epoch(straight)
+    middle = straight.state()
+    one_epoch(straight, 2)
+    resumed.restore(middle)
+    one_epoch(resumed, 2)
+    assert equal(resumed.state(), straight.state())
 
 
 def test_an_error_while_a_batch_is_read_is_told_as_it_was_raised():

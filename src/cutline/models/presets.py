@@ -20,6 +20,32 @@ PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
         "training": {"epochs": 5},
         "decoding": {"beam_size": 1},
     },
+    # Looks at the regions of the picture anew for every word.
+    "attend": {
+        "encoder": {"features": "grid"},
+        "decoder": {"name": "attend", "embedding_units": 512, "lstm_units": 512},
+        "training": {
+            "epochs": 12,
+            "learning_rate": 1e-3,
+            "label_smoothing": 0.1,
+            "weight_average": 0.999,
+            "precision": "auto",
+        },
+        "decoding": {"beam_size": 3},
+    },
+    # The same with one LSTM to look and one to speak.
+    "up_down": {
+        "encoder": {"features": "grid"},
+        "decoder": {"name": "up_down", "embedding_units": 512, "lstm_units": 512},
+        "training": {
+            "epochs": 12,
+            "learning_rate": 1e-3,
+            "label_smoothing": 0.1,
+            "weight_average": 0.999,
+            "precision": "auto",
+        },
+        "decoding": {"beam_size": 3},
+    },
 }
 
 

@@ -65,11 +65,13 @@ def load_decoder(
 
 def _refuse_other_widths(options: DecoderOptions, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Compare widths before building: one changed digit in a manifest must not take all memory."""
-    places = {
-        "lstm_units": ("lstm/lstm_cell/recurrent_kernel", 0),
-        "embedding_units": ("embedding/embeddings", 1),
-    }
-    for key, (name, axis) in places.items():
+    places = (
+        ("lstm_units", "lstm/lstm_cell/recurrent_kernel", 0),
+        ("lstm_units", "project_regions/kernel", 1),
+        ("attention_units", "make_keys/kernel", 1),
+        ("embedding_units", "embedding/embeddings", 1),
+    )
+    for key, name, axis in places:
         expected = getattr(options, key)
         shape = arrays[name].shape if name in arrays else ()
         if len(shape) == 2 and shape[axis] != expected:

@@ -40,6 +40,7 @@ from cutline.training.checkpoints import Checkpoint, load_checkpoint, save_check
 from cutline.training.determinism import make_deterministic
 from cutline.training.history import save_history
 from cutline.training.loop import Hooks, Validation, run_epochs
+from cutline.training.precision import choose_precision
 from cutline.training.tensorboard import TensorBoardLog
 from cutline.training.trainer import Batches, Trainer
 
@@ -167,7 +168,11 @@ def _train(corridor: _Corridor, resume: bool, progress: Progress) -> Run:
     options, folder = corridor.options.training, corridor.folder
     table = corridor.captions_of("train")
     decoder = build_decoder(
-        corridor.options.decoder, len(corridor.vocabulary), corridor.encoder.feature_shape, options.seed
+        corridor.options.decoder,
+        len(corridor.vocabulary),
+        corridor.encoder.feature_shape,
+        options.seed,
+        choose_precision(options.precision),
     )
     decoder.expect_frequencies(_frequencies(corridor, table))
     steps = -(-len(table) // options.batch_size) * options.epochs

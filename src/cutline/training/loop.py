@@ -30,7 +30,8 @@ class Hooks:
         train_batches: 1-based epoch → its batches, the same ones each time it is asked.
         val_batches: → the val batches.
         validate: → scores of generated (not teacher-forced) val captions.
-        keep: Called with the checkpoint after each epoch, and whether it is the best so far.
+        keep: Called with the checkpoint after each epoch, and whether it is the best so far; the decoder has
+            the weights that were validated then.
     """
 
     train_batches: Callable[[int], Batches]
@@ -69,7 +70,8 @@ def run_epochs(trainer: Trainer, hooks: Hooks, checkpoint: Checkpoint, progress:
             best_epoch=epoch if is_best else checkpoint.best_epoch,
             state=trainer.state(),
         )
-        hooks.keep(checkpoint, is_best)
+        with trainer.averaged():
+            hooks.keep(checkpoint, is_best)
         progress.note(_summary(record, options.epochs, is_best))
         for image_id, caption in validation.samples:
             progress.note(f"    {image_id}: {caption}")
@@ -101,8 +103,9 @@ def _one_epoch(
     batches = hooks.train_batches(epoch)
     with progress.stage(f"epoch {epoch}/{trainer.options.epochs}", len(batches), "batches") as stage:
         train_loss, train_accuracy = trainer.train_epoch(batches, epoch, stage)
-    val_loss, val_accuracy = trainer.measure(hooks.val_batches())
-    validation = hooks.validate()
+    with trainer.averaged():
+        val_loss, val_accuracy = trainer.measure(hooks.val_batches())
+        validation = hooks.validate()
     record = EpochRecord(
         epoch=epoch,
         learning_rate=rate,

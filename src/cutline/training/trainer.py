@@ -18,6 +18,7 @@ from cutline.errors import FeatureStoreError, RunError
 from cutline.models.decoders import Decoder
 from cutline.progress import Stage
 from cutline.training.objectives import cross_entropy, token_metrics
+from cutline.training.optimizers import AveragingAdamW
 from cutline.training.schedules import Schedule
 
 Batches = Any
@@ -38,15 +39,21 @@ class Trainer:
         self.decoder = decoder
         self.options = options
         self.schedule = Schedule(options, total_steps)
-        optimizer = keras.optimizers.AdamW(
-            self.schedule, weight_decay=options.weight_decay, global_clipnorm=options.clip_norm
+        self._optimizer = optimizer = AveragingAdamW(
+            self.schedule,
+            average=options.weight_average,
+            weight_decay=options.weight_decay,
+            global_clipnorm=options.clip_norm,
         )
         # Decaying biases and normalisation scales only fights their purpose.
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
         optimizer.build(decoder.trainable_variables)
         # Compiling with XLA was slower here: each caption length is a shape of its own to compile.
         decoder.compile(
-            optimizer=optimizer, loss=cross_entropy(), weighted_metrics=token_metrics(), jit_compile=False
+            optimizer=optimizer,
+            loss=cross_entropy(options.label_smoothing),
+            weighted_metrics=token_metrics(),
+            jit_compile=False,
         )
 
     def train_epoch(self, batches: Batches, epoch: int, stage: Stage) -> tuple[float, float]:
@@ -80,6 +87,10 @@ class Trainer:
         with _plain_errors():
             values = self.decoder.evaluate(batches, verbose=0, return_dict=True)
         return float(values["loss_per_token"]), float(values["word_accuracy"])
+
+    def averaged(self) -> contextlib.AbstractContextManager[None]:
+        """Let the decoder have its averaged weights for a while, to be measured or saved."""
+        return self._optimizer.averaged()
 
     def learning_rate(self) -> float:
         """Return the rate of the next step."""

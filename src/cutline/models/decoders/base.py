@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -113,15 +113,32 @@ DECODERS: Registry[Callable[..., Decoder]] = Registry("decoder")
 
 
 def build_decoder(
-    options: DecoderOptions, vocabulary_size: int, feature_shape: tuple[int, ...], seed: int = 0
+    options: DecoderOptions,
+    vocabulary_size: int,
+    feature_shape: tuple[int, ...],
+    seed: int = 0,
+    precision: Literal["float32", "bfloat16"] = "float32",
 ) -> Decoder:
     """Build the decoder named in the options, with its weights initialised from the seed.
+
+    Args:
+        options: Name, widths and dropout.
+        vocabulary_size: V.
+        feature_shape: (D,) for pooled features, (R, D) for a grid.
+        seed: Seed of the initial weights and of dropout.
+        precision: What products are computed in; weights and logits that leave the decoder for a loss or a
+            search are float32 in any case.
 
     Raises:
         UnknownNameError: No decoder has that name.
         ConfigError: The decoder cannot use features of that shape.
     """
-    decoder = DECODERS.get(options.name)(options, vocabulary_size, feature_shape, seed)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else "float32")
+    try:
+        decoder = DECODERS.get(options.name)(options, vocabulary_size, feature_shape, seed)
+    finally:
+        keras.config.set_dtype_policy(before)
     features = keras.ops.zeros((1, *feature_shape))
     decoder((features, keras.ops.zeros((1, 2), dtype="int32")))
     return decoder
