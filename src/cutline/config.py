@@ -101,6 +101,20 @@ class TrainingOptions(_Frozen):
     seed: int = Field(0, ge=0, description="seed of weights, dropout and shuffling")
 
 
+class SelfCriticalOptions(_Frozen):
+    """Training on the score of captions the model writes itself, after teacher forcing."""
+
+    epochs: int = Field(0, ge=0, description="passes over the images; 0 leaves it out")
+    images: int = Field(16, ge=1, description="images per step")
+    samples: int = Field(5, ge=2, description="captions drawn for each image")
+    learning_rate: float = Field(1e-4, gt=0, description="highest rate of the schedule")
+    temperature: float = Field(1.0, gt=0, le=10, description="of the draws: above 1 bolder, below 1 safer")
+    cross_entropy: float = Field(0.2, ge=0, le=1, description="share of cross-entropy kept in the objective")
+    references: int = Field(2, ge=1, description="captions by people per image in that share")
+    max_length: int = Field(22, ge=1, description="longest caption drawn, in tokens")
+    patience: int = Field(5, ge=1, description="epochs without a better val CIDEr-D before stopping")
+
+
 class DecodingOptions(_Frozen):
     """How step probabilities become a caption."""
 
@@ -121,6 +135,7 @@ class RunConfig(_Frozen):
     encoder: EncoderOptions = EncoderOptions()
     decoder: DecoderOptions = DecoderOptions()
     training: TrainingOptions = TrainingOptions()
+    self_critical: SelfCriticalOptions = SelfCriticalOptions()
     decoding: DecodingOptions = DecodingOptions()
 
 

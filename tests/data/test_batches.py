@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cutline.data.batches import caption_table, plan_batches, teacher_forcing_batches
+from cutline.data.batches import ImageBatches, caption_table, plan_batches, teacher_forcing_batches
 from cutline.data.feature_store import FeatureStore
 from cutline.data.text_vectorization import vectorization_layer
 from cutline.records import Example
@@ -154,3 +154,42 @@ def test_an_image_is_read_once_for_all_its_captions_in_a_batch(store, monkeypatc
     monkeypatch.setattr(FeatureStore, "read", counting)
     batches(store, batch_size=500)
     assert asked == [4]
+
+
+def image_batches(store: FeatureStore, images: int = 2, captions: int = 2, seed: int = 0, epoch: int = 1):
+    table = caption_table(EXAMPLES, store, VOCABULARY.tokenizer, MAX_LENGTH)
+    layer = vectorization_layer(VOCABULARY, MAX_LENGTH)
+    return table, ImageBatches(table, store, layer, images, captions, seed, epoch)
+
+
+def test_batches_of_images_hold_every_image_once_with_captions_of_its_own(store):
+    table, batches = image_batches(store)
+    found = list(batches)
+    assert len(batches) == len(found) == 2
+    assert sorted(np.concatenate([batch.rows for batch in found]).tolist()) == sorted(
+        set(table.rows.tolist())
+    )
+    for batch in found:
+        np.testing.assert_array_equal(batch.features, store.read(batch.rows).astype(np.float32))
+        assert np.bincount(batch.image_of).max() <= 2
+        own = {
+            row: {
+                tuple(VOCABULARY.encode(caption, MAX_LENGTH))
+                for caption in EXAMPLES[int(store.read(np.array([row]))[0, 0])].captions
+            }
+            for row in batch.rows.tolist()
+        }
+        for ids, image in zip(batch.token_ids.tolist(), batch.image_of.tolist(), strict=True):
+            assert tuple(token for token in ids if token) in own[batch.rows[image]]
+        assert (batch.token_ids != 0).any(axis=0).all()
+
+
+def test_batches_of_images_follow_from_seed_and_epoch(store):
+    def flat(**changes: int) -> list[list[int]]:
+        return [
+            batch.token_ids.tolist() for batch in image_batches(store, images=4, captions=1, **changes)[1]
+        ]
+
+    assert flat() == flat()
+    assert any(flat(epoch=epoch) != flat() for epoch in range(2, 9))
+    assert any(flat(seed=seed) != flat() for seed in range(1, 9))

@@ -10,18 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cutline.config import TrainingOptions
 from cutline.progress import Silent
 from cutline.records import Scores
 from cutline.training.checkpoints import Checkpoint
-from cutline.training.loop import Hooks, Validation, run_epochs
+from cutline.training.loop import Hooks, Phase, Validation, is_phase_finished, run_phase
+from cutline.training.trainer import TrainFigures
 
 
 class ScriptedTrainer:
     """Its only state is how many epochs it was trained."""
 
-    def __init__(self, epochs: int, patience: int, interrupt_in: int | None = None) -> None:
-        self.options = TrainingOptions(epochs=epochs, patience=patience)
+    def __init__(self, interrupt_in: int | None = None) -> None:
         self.trained = 0
         self.lent = False
         self.interrupt_in = interrupt_in
@@ -29,12 +28,12 @@ class ScriptedTrainer:
     def learning_rate(self) -> float:
         return 0.5 / (1 + self.trained)
 
-    def train_epoch(self, batches: Any, epoch: int, stage: Any) -> tuple[float, float]:
+    def train_epoch(self, batches: Any, epoch: int, stage: Any) -> TrainFigures:
         assert batches == [f"epoch {epoch}"]
         if epoch == self.interrupt_in:
             raise KeyboardInterrupt
         self.trained += 1
-        return 3.0 / epoch, 0.1 * epoch
+        return TrainFigures(3.0 / epoch, 0.1 * epoch)
 
     def measure(self, batches: Any) -> tuple[float, float]:
         assert batches == ["val"]
@@ -65,9 +64,11 @@ def run(
     patience: int = 9,
     start: Checkpoint | None = None,
     interrupt_in: int | None = None,
+    objective: str = "cross_entropy",
 ) -> SimpleNamespace:
     """Run the loop with these val CIDEr-D scores, epoch by epoch."""
-    trainer = ScriptedTrainer(epochs, patience, interrupt_in)
+    trainer = ScriptedTrainer(interrupt_in)
+    phase = Phase(objective, epochs, patience)
     start = start or Checkpoint((), 0, {})
     trainer.trained = len(start.history)
     kept: list[tuple[Checkpoint, bool]] = []
@@ -87,7 +88,7 @@ def run(
     )
     outcome = SimpleNamespace(kept=kept, notes=listener.notes, last=None)
     try:
-        outcome.last = run_epochs(trainer, hooks, start, listener)  # type: ignore[arg-type]
+        outcome.last = run_phase(phase, trainer, hooks, start, listener)
     except KeyboardInterrupt:
         outcome.interrupted = True
     return outcome
@@ -157,3 +158,28 @@ def test_each_epoch_is_told_with_a_few_captions():
     )
     assert "BLEU-4 5.0, CIDEr-D 20.0 (best so far)" in notes[2]
     assert notes[3].strip() == "a.png: score 20"
+
+
+def test_a_second_phase_counts_its_own_epochs_and_keeps_the_best_of_all():
+    first = run([10, 30, 20], epochs=3).last
+    second = run([10, 30, 20, 25, 40, 35], epochs=3, start=first, objective="self_critical").last
+    assert [record.objective for record in second.history] == ["cross_entropy"] * 3 + ["self_critical"] * 3
+    assert [record.epoch for record in second.history] == [1, 2, 3, 4, 5, 6]
+    assert second.best_epoch == 5
+
+
+def test_a_second_phase_that_never_gets_better_stops_after_its_own_patience():
+    first = run([10, 30, 20], epochs=3, patience=2).last
+    outcome = run([10, 30, 20, 25, 26, 27, 28], epochs=4, patience=2, start=first, objective="self_critical")
+    assert len(outcome.last.history) == 5
+    assert outcome.last.best_epoch == 2
+
+
+def test_a_phase_is_finished_by_its_epochs_or_its_patience_whatever_comes_after():
+    first = run([10, 30, 20, 19], epochs=9, patience=2).last
+    both = run([10, 30, 20, 19, 50], epochs=1, start=first, objective="self_critical").last
+    for history in (first.history, both.history):
+        assert is_phase_finished(history, Phase("cross_entropy", 9, 2))
+        assert not is_phase_finished(history, Phase("cross_entropy", 9, 3))
+    assert not is_phase_finished(first.history, Phase("self_critical", 1, 2))
+    assert is_phase_finished(both.history, Phase("self_critical", 1, 2))

@@ -138,3 +138,84 @@ def teacher_forcing_batches(
     # One after another: deterministic training does not run them in parallel anyway, and TensorFlow complains
     # on standard error when it takes a parallel map back.
     return dataset.map(build).prefetch(2)
+
+
+@dataclass(frozen=True)
+class ImageBatch:
+    """Some images of a split with some of their captions.
+
+    Attributes:
+        rows: int64 (N,), rows of the images in the feature store.
+        features: float32 (N, *feature shape).
+        token_ids: int32 (M, T), captions with both markers, padded with 0.
+        image_of: int32 (M,), which of the N images each caption is of.
+    """
+
+    rows: NDArray[np.int64]
+    features: NDArray[np.float32]
+    token_ids: NDArray[np.int32]
+    image_of: NDArray[np.int32]
+
+
+def captions_by_image(table: CaptionTable) -> dict[int, NDArray[np.int64]]:
+    """Return, for each row of the store that the table names, the places of its captions in the table.
+
+    Example:
+        >>> texts = PackedTexts(["<start> a <end>", "<start> b <end>", "<start> c <end>"])
+        >>> table = CaptionTable(np.array([7, 4, 7]), texts, np.array([3, 3, 3], np.int32))
+        >>> captions_by_image(table)
+        {4: array([1]), 7: array([0, 2])}
+    """
+    order = np.argsort(table.rows, kind="stable")
+    rows, starts = np.unique(table.rows[order], return_index=True)
+    return dict(zip(rows.tolist(), np.split(order, starts[1:]), strict=True))
+
+
+@dataclass(frozen=True)
+class ImageBatches:
+    """Every image of a split once, in random order, each with a few of its captions.
+
+    Attributes:
+        table: Captions of the split.
+        store: Features of their images.
+        layer: Turns caption strings into token ids.
+        images: Images per batch, N; the last batch may be smaller.
+        captions: Captions drawn for each image, all when it has fewer.
+        seed: Seed of the order and of the draws.
+        epoch: Each epoch shuffles anew.
+    """
+
+    table: CaptionTable
+    store: FeatureStore
+    layer: keras.layers.TextVectorization
+    images: int
+    captions: int
+    seed: int
+    epoch: int
+
+    def __len__(self) -> int:
+        """Count batches."""
+        return -(-len(np.unique(self.table.rows)) // self.images)
+
+    def __iter__(self) -> Iterator[ImageBatch]:
+        """Read one batch after the other; the same ones each time."""
+        places = captions_by_image(self.table)
+        rows = np.array(list(places), np.int64)
+        generator = np.random.default_rng((self.seed, self.epoch))
+        generator.shuffle(rows)
+        for at in range(0, len(rows), self.images):
+            chosen = rows[at : at + self.images]
+            yield self._read(
+                chosen,
+                [
+                    generator.choice(places[row], min(self.captions, len(places[row])), replace=False)
+                    for row in chosen.tolist()
+                ],
+            )
+
+    def _read(self, rows: NDArray[np.int64], drawn: Sequence[NDArray[np.int64]]) -> ImageBatch:
+        flat = np.concatenate(drawn)
+        image_of = np.repeat(np.arange(len(rows), dtype=np.int32), [len(some) for some in drawn])
+        texts = tf.constant(self.table.texts.take(flat), tf.string)
+        token_ids = self.layer(texts).numpy()[:, : self.table.lengths[flat].max()].astype(np.int32)
+        return ImageBatch(rows, self.store.read(rows).astype(np.float32), token_ids, image_of)

@@ -50,17 +50,28 @@ def load_decoder(
     """
     _refuse_other_widths(options, arrays)
     decoder = build_decoder(options, vocabulary_size, feature_shape)
+    assign_arrays(decoder, arrays)
+    return decoder
+
+
+def assign_arrays(decoder: Decoder, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Give a decoder the weights that :func:`decoder_arrays` returned.
+
+    Raises:
+        BundleError: The arrays are of another decoder; nothing is assigned.
+    """
     variables = {_name(variable): variable for variable in decoder.weights}
     if set(variables) != set(arrays):
         odd = sorted(set(variables) ^ set(arrays))[0]
-        raise BundleError(f"decoder weights do not fit the decoder {options.name!r} (differs at {odd})")
+        name = decoder.options.name
+        raise BundleError(f"decoder weights do not fit the decoder {name!r} (differs at {odd})")
     for name, variable in variables.items():
         if tuple(variable.shape) != arrays[name].shape:
             raise BundleError(
                 f"decoder weight {name} has shape {arrays[name].shape}, expected {tuple(variable.shape)}"
             )
+    for name, variable in variables.items():
         variable.assign(arrays[name])
-    return decoder
 
 
 def _refuse_other_widths(options: DecoderOptions, arrays: Mapping[str, NDArray[Any]]) -> None:

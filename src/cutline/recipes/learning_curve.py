@@ -26,7 +26,7 @@ from cutline.recipes.train import train
 from cutline.records import Dataset, EvaluationResult, Example, LearningCurve, LearningPoint
 from cutline.text import Vocabulary
 from cutline.training.history import load_history
-from cutline.training.loop import is_finished
+from cutline.training.loop import is_finished, phases_of
 
 FOLDER: Final = "learning-curve"
 """Folder inside a run that holds the runs on parts of its images."""
@@ -62,7 +62,7 @@ class LearningPlan:
     def is_finished(self, share: float) -> bool:
         """Tell whether that run has nothing left to train."""
         history = self.folder(share) / layout.HISTORY
-        return history.exists() and is_finished(load_history(history), self.config.training)
+        return history.exists() and is_finished(load_history(history), phases_of(self.config))
 
 
 def plan_learning_curve(model: Path, dataset: Dataset, progress: Progress) -> LearningPlan:

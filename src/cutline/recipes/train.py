@@ -11,14 +11,21 @@ from pathlib import Path
 from typing import Any
 
 from cutline.config import RunConfig
-from cutline.data.batches import CaptionTable, caption_table, plan_batches, teacher_forcing_batches
+from cutline.data.batches import (
+    CaptionTable,
+    ImageBatches,
+    caption_table,
+    captions_by_image,
+    plan_batches,
+    teacher_forcing_batches,
+)
 from cutline.data.feature_store import FeatureStore
 from cutline.data.text_vectorization import vectorization_layer
 from cutline.evaluation import caption_examples, make_scorer, most_common_caption, texts_of
 from cutline.metrics import unique_share
 from cutline.models.decoders import Decoder, build_decoder
 from cutline.models.encoders import Encoder, build_encoder
-from cutline.models.sessions import DecoderSession, decoder_arrays
+from cutline.models.sessions import DecoderSession, assign_arrays, decoder_arrays
 from cutline.progress import Progress, Silent
 from cutline.recipes import run_folder as layout
 from cutline.recipes.confidence import keep_confidence
@@ -33,18 +40,28 @@ from cutline.recipes.prepare import (
 from cutline.recipes.run_options import Asked, new_options, resumed_options
 from cutline.records import Dataset, EpochRecord, Example, Run
 from cutline.report.curves import curves_png
-from cutline.runtime import Bundle, save_bundle
+from cutline.runtime import Bundle, load_bundle, save_bundle
 from cutline.runtime.bundle import save_encoder
 from cutline.text import Vocabulary
 from cutline.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from cutline.training.determinism import make_deterministic
 from cutline.training.history import save_history
-from cutline.training.loop import Hooks, Validation, run_epochs
+from cutline.training.loop import (
+    Hooks,
+    Phase,
+    Validation,
+    is_phase_finished,
+    phases_of,
+    run_phase,
+)
 from cutline.training.precision import choose_precision
+from cutline.training.rewards import CiderReward
+from cutline.training.self_critical import SelfCriticalTrainer
 from cutline.training.tensorboard import TensorBoardLog
 from cutline.training.trainer import Batches, Trainer
 
 _SAMPLES = 3
+_MEASURED = 1000
 _NEEDED = ("train", "val")
 
 
@@ -150,6 +167,10 @@ class _Corridor:
     def layer(self) -> Any:
         return vectorization_layer(self.vocabulary, self.options.text.max_length)
 
+    def image_batches(self, table: CaptionTable, epoch: int) -> ImageBatches:
+        options, seed = self.options.self_critical, self.options.training.seed
+        return ImageBatches(table, self.store, self.layer, options.images, options.references, seed, epoch)
+
     def batches(self, table: CaptionTable, seed: int | None, epoch: int = 0) -> Batches:
         plan = plan_batches(table.lengths, self.options.training.batch_size, seed, epoch)
         return teacher_forcing_batches(table, self.store, self.layer, plan)
@@ -175,13 +196,10 @@ def _train(corridor: _Corridor, resume: bool, progress: Progress) -> Run:
         choose_precision(options.precision),
     )
     decoder.expect_frequencies(_frequencies(corridor, table))
-    steps = -(-len(table) // options.batch_size) * options.epochs
-    trainer = Trainer(decoder, options, steps)
     checkpoint = load_checkpoint(folder / layout.CHECKPOINT) if resume else None
     if checkpoint is None:
         checkpoint = Checkpoint((), 0, {})
     else:
-        trainer.restore(checkpoint.state)
         # A kill may have fallen between the checkpoint and the history.
         save_history(folder / layout.HISTORY, checkpoint.history)
         progress.note(f"going on after epoch {len(checkpoint.history)} of {folder}")
@@ -197,7 +215,8 @@ def _train(corridor: _Corridor, resume: bool, progress: Progress) -> Run:
     )
     interrupted = False
     try:
-        run_epochs(trainer, hooks, checkpoint, progress)
+        for phase in phases_of(corridor.options):
+            checkpoint = _run_phase(phase, corridor, decoder, table, hooks, checkpoint, progress)
         keep_confidence(folder, corridor.dataset, feature_reader(corridor.store), progress)
     except KeyboardInterrupt:
         interrupted = True
@@ -205,7 +224,56 @@ def _train(corridor: _Corridor, resume: bool, progress: Progress) -> Run:
         log.close()
     last = kept[-1]
     problems = corridor.dataset.problems
-    return Run(str(folder), last.history, last.best_epoch, problems, interrupted, options.epochs)
+    epochs = sum(phase.epochs for phase in phases_of(corridor.options))
+    return Run(str(folder), last.history, last.best_epoch, problems, interrupted, epochs)
+
+
+def _run_phase(
+    phase: Phase,
+    corridor: _Corridor,
+    decoder: Decoder,
+    table: CaptionTable,
+    hooks: Hooks,
+    checkpoint: Checkpoint,
+    progress: Progress,
+) -> Checkpoint:
+    """Train one phase, from where the checkpoint is; a phase that comes later starts from the best epoch."""
+    last = checkpoint.history[-1].objective if checkpoint.history else phase.objective
+    going_on = last == phase.objective
+    if not going_on and is_phase_finished(checkpoint.history, phase):
+        return checkpoint
+    if phase.objective == "cross_entropy":
+        options = corridor.options.training
+        trainer: Trainer = Trainer(decoder, options, -(-len(table) // options.batch_size) * options.epochs)
+    else:
+        trainer = _self_critical_trainer(corridor, decoder, table)
+        hooks = replace(hooks, train_batches=lambda epoch: corridor.image_batches(table, epoch))
+    if going_on and checkpoint.history:
+        trainer.restore(checkpoint.state)
+    elif checkpoint.history:
+        assign_arrays(decoder, load_bundle(corridor.folder / layout.BUNDLE).decoder_arrays)
+        trainer.start_average()
+        progress.note(f"from epoch {checkpoint.best_epoch} on: training on the score of its own captions")
+    return run_phase(phase, trainer, hooks, checkpoint, progress)
+
+
+def _self_critical_trainer(corridor: _Corridor, decoder: Decoder, table: CaptionTable) -> SelfCriticalTrainer:
+    options = corridor.options.self_critical
+    places = captions_by_image(table)
+    references = {
+        row: [table.texts[place].partition(" ")[2] for place in own.tolist()] for row, own in places.items()
+    }
+    some = plan_batches(table.lengths[:_MEASURED], corridor.options.training.batch_size, None)
+    return SelfCriticalTrainer(
+        decoder,
+        corridor.options.training,
+        options,
+        -(-len(places) // options.images) * options.epochs,
+        DecoderSession(decoder),
+        corridor.vocabulary,
+        CiderReward(references),
+        lambda: teacher_forcing_batches(table, corridor.store, corridor.layer, some),
+    )
 
 
 def _frequencies(corridor: _Corridor, table: CaptionTable) -> list[int]:

@@ -14,6 +14,7 @@ from cutline.files import write_text
 from cutline.records import EpochRecord
 
 _COLUMNS = [field.name for field in fields(EpochRecord)]
+_ADDED_LATER = {"objective", "reward"}
 
 
 def save_history(path: Path, history: Sequence[EpochRecord]) -> None:
@@ -31,7 +32,7 @@ def load_history(path: Path) -> tuple[EpochRecord, ...]:
     try:
         with path.open(encoding="utf-8", newline="") as stream:
             rows = csv.DictReader(stream)
-            if not set(_COLUMNS) <= set(rows.fieldnames or ()):
+            if not set(_COLUMNS) - _ADDED_LATER <= set(rows.fieldnames or ()):
                 raise ValueError(f"its columns are not {', '.join(_COLUMNS)}")
             return tuple(_record(row) for row in rows)
     except (OSError, TypeError, ValueError, csv.Error) as error:
@@ -39,5 +40,8 @@ def load_history(path: Path) -> tuple[EpochRecord, ...]:
 
 
 def _record(row: Mapping[str, str]) -> EpochRecord:
-    values: dict[str, Any] = {name: float(row[name]) for name in _COLUMNS}
+    known = [name for name in _COLUMNS if name in row]
+    values: dict[str, Any] = {name: float(row[name]) for name in known if name != "objective"}
+    if "objective" in row:
+        values["objective"] = row["objective"]
     return EpochRecord(**{**values, "epoch": int(row["epoch"])})

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
-from cutline.config import TrainingOptions
-from cutline.progress import Progress
+from numpy.typing import NDArray
+
+from cutline.config import RunConfig
+from cutline.progress import Progress, Stage
 from cutline.records import EpochRecord, Scores
 from cutline.training.checkpoints import Checkpoint
-from cutline.training.trainer import Batches, Trainer
+from cutline.training.trainer import Batches, TrainFigures
 
 
 @dataclass(frozen=True)
@@ -23,29 +27,86 @@ class Validation:
 
 
 @dataclass(frozen=True)
+class Phase:
+    """Some epochs of a run that have one objective.
+
+    Attributes:
+        objective: Its name, as in :class:`~cutline.records.EpochRecord`.
+        epochs: At the most.
+        patience: Epochs without a better val CIDEr-D before it ends.
+    """
+
+    objective: str
+    epochs: int
+    patience: int
+
+
+def phases_of(config: RunConfig) -> tuple[Phase, ...]:
+    """Return the phases of a run in their order.
+
+    Example:
+        >>> [phase.objective for phase in phases_of(RunConfig())]
+        ['cross_entropy']
+    """
+    first, then = config.training, config.self_critical
+    phases = (
+        Phase("cross_entropy", first.epochs, first.patience),
+        Phase("self_critical", then.epochs, then.patience),
+    )
+    return tuple(phase for phase in phases if phase.epochs)
+
+
+class PhaseTrainer(Protocol):
+    """What the loop needs of a trainer."""
+
+    def train_epoch(self, batches: Any, epoch: int, stage: Stage) -> TrainFigures:
+        """Take one step per batch."""
+        ...
+
+    def measure(self, batches: Batches) -> tuple[float, float]:
+        """Return teacher-forced loss and word accuracy."""
+        ...
+
+    def learning_rate(self) -> float:
+        """Return the rate of the next step."""
+        ...
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """Let the decoder have its averaged weights for a while."""
+        ...
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return everything that changes while training."""
+        ...
+
+
+@dataclass(frozen=True)
 class Hooks:
     """What the loop needs from outside.
 
     Attributes:
-        train_batches: 1-based epoch → its batches, the same ones each time it is asked.
+        train_batches: 1-based epoch → its batches, the same ones each time it is asked; they have a length.
         val_batches: → the val batches.
         validate: → scores of generated (not teacher-forced) val captions.
         keep: Called with the checkpoint after each epoch, and whether it is the best so far; the decoder has
             the weights that were validated then.
     """
 
-    train_batches: Callable[[int], Batches]
+    train_batches: Callable[[int], Any]
     val_batches: Callable[[], Batches]
     validate: Callable[[], Validation]
     keep: Callable[[Checkpoint, bool], None]
 
 
-def run_epochs(trainer: Trainer, hooks: Hooks, checkpoint: Checkpoint, progress: Progress) -> Checkpoint:
-    """Train until the last epoch or until ``patience`` epochs were no better than the best before them.
+def run_phase(
+    phase: Phase, trainer: PhaseTrainer, hooks: Hooks, checkpoint: Checkpoint, progress: Progress
+) -> Checkpoint:
+    """Train until the phase's last epoch, or until ``patience`` epochs were no better than the best before.
 
-    The best epoch has the highest val CIDEr-D, and among equals the lowest val loss.
+    The best epoch of a run has the highest val CIDEr-D, and among equals the lowest val loss.
 
     Args:
+        phase: Objective, epochs and patience.
         trainer: Holds the decoder.
         hooks: Data, validation and saving.
         checkpoint: Where to go on from; its state has been restored already.
@@ -54,15 +115,16 @@ def run_epochs(trainer: Trainer, hooks: Hooks, checkpoint: Checkpoint, progress:
     Returns:
         The last checkpoint. KeyboardInterrupt passes through; what was kept before it stays valid.
     """
-    options = trainer.options
-    while (epoch := len(checkpoint.history) + 1) <= options.epochs:
-        if _out_of_patience(checkpoint.history, checkpoint.best_epoch, options):
+    before = sum(record.objective != phase.objective for record in checkpoint.history)
+    total = before + phase.epochs
+    while (epoch := len(checkpoint.history) + 1) <= total:
+        if _out_of_patience(checkpoint.history, phase):
             progress.note(
                 f"stopped early: val captions have not got better since epoch {checkpoint.best_epoch} "
-                f"(patience {options.patience})"
+                f"(patience {phase.patience})"
             )
             break
-        record, validation = _one_epoch(trainer, hooks, epoch, progress)
+        record, validation = _one_epoch(phase, trainer, hooks, epoch, total, progress)
         is_best = not checkpoint.history or _rank(record) > max(map(_rank, checkpoint.history))
         checkpoint = replace(
             checkpoint,
@@ -72,22 +134,31 @@ def run_epochs(trainer: Trainer, hooks: Hooks, checkpoint: Checkpoint, progress:
         )
         with trainer.averaged():
             hooks.keep(checkpoint, is_best)
-        progress.note(_summary(record, options.epochs, is_best))
+        progress.note(_summary(record, total, is_best))
         for image_id, caption in validation.samples:
             progress.note(f"    {image_id}: {caption}")
     return checkpoint
 
 
-def is_finished(history: Sequence[EpochRecord], options: TrainingOptions) -> bool:
+def is_finished(history: Sequence[EpochRecord], phases: Sequence[Phase]) -> bool:
     """Tell whether a run with this history has nothing left to train."""
-    if not history:
+    return bool(history) and all(is_phase_finished(history, phase) for phase in phases)
+
+
+def is_phase_finished(history: Sequence[EpochRecord], phase: Phase) -> bool:
+    """Tell whether a run with this history has finished a phase."""
+    done = sum(record.objective == phase.objective for record in history)
+    return done >= phase.epochs or _out_of_patience(history, phase)
+
+
+def _out_of_patience(history: Sequence[EpochRecord], phase: Phase) -> bool:
+    """Count epochs of the phase since its last one that was better than all before it in the run."""
+    own = [place for place, record in enumerate(history) if record.objective == phase.objective]
+    if not own:
         return False
-    best = max(history, key=_rank)  # the first of equals, as in training
-    return len(history) >= options.epochs or _out_of_patience(history, best.epoch, options)
-
-
-def _out_of_patience(history: Sequence[EpochRecord], best_epoch: int, options: TrainingOptions) -> bool:
-    return bool(history) and len(history) - best_epoch >= options.patience
+    upto = history[: own[-1] + 1]
+    best = max(range(len(upto)), key=lambda place: _rank(upto[place]))  # the first of equals
+    return len(upto) - max(best + 1, own[0]) >= phase.patience
 
 
 def _rank(record: EpochRecord) -> tuple[float, float]:
@@ -96,35 +167,38 @@ def _rank(record: EpochRecord) -> tuple[float, float]:
 
 
 def _one_epoch(
-    trainer: Trainer, hooks: Hooks, epoch: int, progress: Progress
+    phase: Phase, trainer: PhaseTrainer, hooks: Hooks, epoch: int, total: int, progress: Progress
 ) -> tuple[EpochRecord, Validation]:
     started = time.perf_counter()
     rate = trainer.learning_rate()
     batches = hooks.train_batches(epoch)
-    with progress.stage(f"epoch {epoch}/{trainer.options.epochs}", len(batches), "batches") as stage:
-        train_loss, train_accuracy = trainer.train_epoch(batches, epoch, stage)
+    with progress.stage(f"epoch {epoch}/{total}", len(batches), "batches") as stage:
+        trained = trainer.train_epoch(batches, epoch, stage)
     with trainer.averaged():
         val_loss, val_accuracy = trainer.measure(hooks.val_batches())
         validation = hooks.validate()
     record = EpochRecord(
         epoch=epoch,
         learning_rate=rate,
-        train_loss=train_loss,
-        train_accuracy=train_accuracy,
+        train_loss=trained.loss,
+        train_accuracy=trained.accuracy,
         val_loss=val_loss,
         val_accuracy=val_accuracy,
         bleu_4=validation.scores.bleu_4,
         cider_d=validation.scores.cider_d,
         unique_captions=validation.unique_captions,
         seconds=time.perf_counter() - started,
+        objective=phase.objective,
+        reward=trained.reward,
     )
     return record, validation
 
 
-def _summary(record: EpochRecord, epochs: int, is_best: bool) -> str:
+def _summary(record: EpochRecord, total: int, is_best: bool) -> str:
+    reward = f", reward {record.reward:.3f}" if record.objective == "self_critical" else ""
     return (
-        f"epoch {record.epoch}/{epochs}: loss {record.train_loss:.3f}, accuracy {record.train_accuracy:.3f}; "
-        f"val loss {record.val_loss:.3f}, accuracy {record.val_accuracy:.3f}; "
+        f"epoch {record.epoch}/{total}: loss {record.train_loss:.3f}, accuracy {record.train_accuracy:.3f}"
+        f"{reward}; val loss {record.val_loss:.3f}, accuracy {record.val_accuracy:.3f}; "
         f"val captions BLEU-4 {record.bleu_4:.1f}, CIDEr-D {record.cider_d:.1f}"
         f"{' (best so far)' if is_best else ''}; {record.seconds:.0f} s"
     )

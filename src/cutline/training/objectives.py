@@ -48,3 +48,12 @@ def token_metrics() -> list[keras.metrics.Metric]:
         keras.metrics.SparseCategoricalCrossentropy(from_logits=True, name="loss_per_token"),
         keras.metrics.SparseCategoricalAccuracy(name="word_accuracy"),
     ]
+
+
+def weighted_log_likelihood() -> keras.losses.Loss:
+    """Return the negative log-likelihood of targets (B, T) under logits (B, T, V), summed with its weights.
+
+    With the advantage of a sampled caption as the weight of its tokens this is the policy gradient of
+    REINFORCE (Williams, 1992); weights may be negative.
+    """
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="sum")

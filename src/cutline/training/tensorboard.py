@@ -28,7 +28,7 @@ class TensorBoardLog:
             self._writer = tf.summary.create_file_writer(str(self._folder))
         with self._writer.as_default(step=record.epoch):
             for name, value in asdict(record).items():
-                if name != "epoch":
+                if name not in ("epoch", "objective"):
                     tf.summary.scalar(name, value)
         self._writer.flush()
 

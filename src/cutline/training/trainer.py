@@ -6,7 +6,7 @@ import contextlib
 import math
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -23,6 +23,20 @@ from cutline.training.schedules import Schedule
 
 Batches = Any
 """A ``tf.data.Dataset`` of ``((features, inputs), targets, weights)``."""
+
+
+class TrainFigures(NamedTuple):
+    """What training one epoch showed.
+
+    Attributes:
+        loss: Teacher-forced, nats per token.
+        accuracy: Share (0..1) of tokens predicted right.
+        reward: Mean of the captions drawn, 0 when none were.
+    """
+
+    loss: float
+    accuracy: float
+    reward: float = 0.0
 
 
 class Trainer:
@@ -51,12 +65,16 @@ class Trainer:
         # Compiling with XLA was slower here: each caption length is a shape of its own to compile.
         decoder.compile(
             optimizer=optimizer,
-            loss=cross_entropy(options.label_smoothing),
+            loss=self.loss(),
             weighted_metrics=token_metrics(),
             jit_compile=False,
         )
 
-    def train_epoch(self, batches: Batches, epoch: int, stage: Stage) -> tuple[float, float]:
+    def loss(self) -> keras.losses.Loss:
+        """Return what a step makes smaller."""
+        return cross_entropy(self.options.label_smoothing)
+
+    def train_epoch(self, batches: Batches, epoch: int, stage: Stage) -> TrainFigures:
         """Take one step per batch.
 
         Args:
@@ -80,13 +98,17 @@ class Trainer:
                 f"the training loss became {loss} in epoch {epoch}; "
                 f"lower training.learning_rate (now {self.options.learning_rate}) and train again"
             )
-        return loss, float(history.history["word_accuracy"][-1])
+        return TrainFigures(loss, float(history.history["word_accuracy"][-1]))
 
     def measure(self, batches: Batches) -> tuple[float, float]:
         """Return teacher-forced loss (nats per token) and word accuracy (0..1) without training."""
         with _plain_errors():
             values = self.decoder.evaluate(batches, verbose=0, return_dict=True)
         return float(values["loss_per_token"]), float(values["word_accuracy"])
+
+    def start_average(self) -> None:
+        """Let the averaged weights begin at the present ones."""
+        self._optimizer.start_average()
 
     def averaged(self) -> contextlib.AbstractContextManager[None]:
         """Let the decoder have its averaged weights for a while, to be measured or saved."""

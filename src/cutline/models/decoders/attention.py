@@ -14,7 +14,7 @@ import keras
 from keras import ops
 
 from cutline.errors import ConfigError
-from cutline.models.decoders.base import Decoder, State, Tensor
+from cutline.models.decoders.base import Decoder, State, Tensor, of_rows
 
 _TINY = 1e-6
 
@@ -168,10 +168,11 @@ class AttentionDecoder(Decoder):
         mixed = self.read_hidden(hidden) + self.read_seen(seen) + words
         return self.predict_token(self.drop_output(mixed, training=training))
 
-    def call(self, inputs: tuple[Tensor, Tensor], training: bool = False) -> Tensor:
+    def call(self, inputs: tuple[Tensor, ...], training: bool = False) -> Tensor:
         """Score every next token: features (B, R, D), token ids (B, T) → logits (B, T, V)."""
-        features, token_ids = inputs
-        logits, _ = self.decode(self.remember(features, training), token_ids, training)
+        features, token_ids, *rows = inputs
+        memory = Memory(*(of_rows(part, rows) for part in self.remember(features, training)))
+        logits, _ = self.decode(memory, token_ids, training)
         return logits
 
     def start(self, features: Tensor) -> State:

@@ -18,7 +18,9 @@ State = list[Tensor]
 class Decoder(keras.Model):
     """Base of the decoders; see the package docstring for the three entry points.
 
-    Subclasses name their output layer ``predict_token``.
+    Subclasses name their output layer ``predict_token``. Inputs of ``call`` may have a third part, int32
+    (B,): the row of the features that each caption is of. What depends on the image alone is then computed
+    once, however many captions it has.
 
     Args:
         options: Widths and dropout.
@@ -107,6 +109,16 @@ class Decoder(keras.Model):
             Logits float32 (B, V) and the next state.
         """
         raise NotImplementedError
+
+
+def of_rows(tensor: Tensor, rows: Sequence[Tensor]) -> Tensor:
+    """Return what is known of the image of each caption: (N, ...) → (B, ...).
+
+    Args:
+        tensor: One row per image.
+        rows: Empty when captions and images are the same rows, else int32 (B,), the image of each caption.
+    """
+    return keras.ops.take(tensor, rows[0], axis=0) if rows else tensor
 
 
 DECODERS: Registry[Callable[..., Decoder]] = Registry("decoder")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import keras
 from keras import ops
 
-from cutline.models.decoders.base import DECODERS, Decoder, State, Tensor
+from cutline.models.decoders.base import DECODERS, Decoder, State, Tensor, of_rows
 from cutline.models.decoders.pooling import pool_regions
 
 
@@ -32,10 +32,10 @@ class Merge(Decoder):
         pooled = self.normalise(pool_regions(features))
         return self.project(self.drop_features(pooled, training=training))
 
-    def call(self, inputs: tuple[Tensor, Tensor], training: bool = False) -> Tensor:
+    def call(self, inputs: tuple[Tensor, ...], training: bool = False) -> Tensor:
         """Score every next token: features (B, D), token ids (B, T) → logits (B, T, V)."""
-        features, token_ids = inputs
-        image = ops.expand_dims(self._project_image(features, training), axis=1)
+        features, token_ids, *rows = inputs
+        image = ops.expand_dims(of_rows(self._project_image(features, training), rows), axis=1)
         outputs = self.recur(self.embed(token_ids), training=training)
         return self.predict_token(self.combine(self.drop_output(outputs, training=training) + image))
 

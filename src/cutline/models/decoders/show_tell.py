@@ -13,7 +13,7 @@ from __future__ import annotations
 import keras
 from keras import ops
 
-from cutline.models.decoders.base import DECODERS, Decoder, State, Tensor
+from cutline.models.decoders.base import DECODERS, Decoder, State, Tensor, of_rows
 from cutline.models.decoders.pooling import pool_regions
 
 
@@ -39,10 +39,11 @@ class ShowTell(Decoder):
         image = self.drop_features(self.normalise(pool_regions(features)), training=training)
         return self.image_token(image), [self.image_hidden(image), self.image_cell(image)]
 
-    def call(self, inputs: tuple[Tensor, Tensor], training: bool = False) -> Tensor:
+    def call(self, inputs: tuple[Tensor, ...], training: bool = False) -> Tensor:
         """Score every next token: features (B, D), token ids (B, T) → logits (B, T, V)."""
-        features, token_ids = inputs
+        features, token_ids, *rows = inputs
         image, state = self._look(features, training)
+        image, state = of_rows(image, rows), [of_rows(part, rows) for part in state]
         read = ops.concatenate([ops.expand_dims(image, axis=1), self.embed(token_ids)], axis=1)
         outputs = self.recur(read, initial_state=state, training=training)
         return self.predict_token(self.drop_output(outputs[:, 1:], training=training))
