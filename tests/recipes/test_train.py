@@ -431,7 +431,7 @@ def test_a_kill_between_bundle_and_checkpoint_repeats_the_epoch(world, trained, 
             raise KeyboardInterrupt
         save_checkpoint(path, checkpoint)
 
-    monkeypatch.setattr("cutline.recipes.train.save_checkpoint", stop)
+    monkeypatch.setattr("cutline.recipes.epoch_keeper.save_checkpoint", stop)
     run = train(world.table, "show_tell", tmp_path / "run", overrides=world.options)
     assert (run.interrupted, len(run.history)) == (True, 1)
     monkeypatch.undo()

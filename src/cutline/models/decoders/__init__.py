@@ -12,6 +12,15 @@ Each is one file named after it; importing this package loads Keras.
 from __future__ import annotations
 
 from cutline.models.decoders import attend, merge, show_tell, up_down
-from cutline.models.decoders.base import DECODERS, Decoder, build_decoder
+from cutline.models.decoders.base import DECODERS, Decoder, build_decoder, require_features
 
-__all__ = ["DECODERS", "Decoder", "attend", "build_decoder", "merge", "show_tell", "up_down"]
+__all__ = [
+    "DECODERS",
+    "Decoder",
+    "attend",
+    "build_decoder",
+    "merge",
+    "require_features",
+    "show_tell",
+    "up_down",
+]

@@ -8,13 +8,12 @@ what is left.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import keras
 from keras import ops
 
-from cutline.errors import ConfigError
-from cutline.models.decoders.base import Decoder, State, Tensor, of_rows
+from cutline.models.decoders.base import Decoder, State, Tensor, of_rows, require_features
 
 _TINY = 1e-6
 
@@ -76,16 +75,13 @@ class AttentionDecoder(Decoder):
     Subclasses set ``lstms``, the number of LSTMs, and write :meth:`make_recurrence` and :meth:`advance`.
     """
 
-    lstms: int
+    lstms: ClassVar[int]
+    needs_regions = True
 
     def __init__(self, *arguments: Any) -> None:
         """Make the layers; arguments as :class:`Decoder`."""
         super().__init__(*arguments)
-        if len(self.feature_shape) != 2:
-            raise ConfigError(
-                f"decoder {self.options.name} looks at regions, encoder.features gives one vector per image; "
-                "set encoder.features=grid"
-            )
+        require_features(self.options.name, "grid" if len(self.feature_shape) == 2 else "pooled")
         options, units = self.options, self.options.lstm_units
         self.project_regions = self.linear(units, "project_regions")
         self.region_bias = self.add_weight(shape=(units,), initializer="zeros", name="region_bias")

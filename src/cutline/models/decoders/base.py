@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
 
 import keras
 import numpy as np
 
 from cutline.config import DecoderOptions
+from cutline.errors import ConfigError
 from cutline.registry import Registry
 
 Tensor = Any
@@ -28,6 +29,9 @@ class Decoder(keras.Model):
         feature_shape: (D,) for pooled features, (R, D) for a grid.
         seed: Seed of the initial weights and of dropout; each layer draws its own from it.
     """
+
+    needs_regions: ClassVar[bool] = False
+    """Whether it looks at regions, so that one vector per image is not enough."""
 
     def __init__(
         self, options: DecoderOptions, vocabulary_size: int, feature_shape: tuple[int, ...], seed: int
@@ -121,7 +125,20 @@ def of_rows(tensor: Tensor, rows: Sequence[Tensor]) -> Tensor:
     return keras.ops.take(tensor, rows[0], axis=0) if rows else tensor
 
 
-DECODERS: Registry[Callable[..., Decoder]] = Registry("decoder")
+DECODERS: Registry[type[Decoder]] = Registry("decoder")
+
+
+def require_features(name: str, features: Literal["pooled", "grid"]) -> None:
+    """Raise ConfigError when a decoder needs regions and the encoder gives one vector per image.
+
+    Example:
+        >>> require_features("show_tell", "pooled")
+    """
+    if DECODERS.get(name).needs_regions and features != "grid":
+        raise ConfigError(
+            f"decoder {name} looks at regions, and encoder.features={features} gives one vector per image; "
+            "set encoder.features=grid"
+        )
 
 
 def build_decoder(

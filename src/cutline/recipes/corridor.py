@@ -1,0 +1,64 @@
+"""What one training run works on, from its data to its encoder, and the batches made of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from cutline.config import RunConfig
+from cutline.data.batches import (
+    CaptionTable,
+    ImageBatches,
+    caption_table,
+    plan_batches,
+    teacher_forcing_batches,
+)
+from cutline.data.feature_store import FeatureStore
+from cutline.data.text_vectorization import vectorization_layer
+from cutline.models.encoders import Encoder
+from cutline.records import Dataset
+from cutline.text import Vocabulary
+from cutline.training.trainer import Batches
+
+
+@dataclass(frozen=True)
+class Corridor:
+    """A run while it is trained.
+
+    Attributes:
+        folder: The run folder.
+        options: As written to it.
+        dataset: Readable images with their splits.
+        vocabulary: Of the train captions.
+        encoder: Made the features.
+        store: Holds the features of all images of the data set.
+    """
+
+    folder: Path
+    options: RunConfig
+    dataset: Dataset
+    vocabulary: Vocabulary
+    encoder: Encoder
+    store: FeatureStore
+
+    def captions_of(self, split: str) -> CaptionTable:
+        """Return the captions of a split, each pointing at the features of its image."""
+        tokenizer, length = self.vocabulary.tokenizer, self.options.text.max_length
+        return caption_table(self.dataset.of_split(split), self.store, tokenizer, length)
+
+    @cached_property
+    def layer(self) -> Any:
+        """The layer from captions to token ids."""
+        return vectorization_layer(self.vocabulary, self.options.text.max_length)
+
+    def image_batches(self, table: CaptionTable, epoch: int) -> ImageBatches:
+        """Return the batches of one self-critical epoch."""
+        options, seed = self.options.self_critical, self.options.training.seed
+        return ImageBatches(table, self.store, self.layer, options.images, options.references, seed, epoch)
+
+    def batches(self, table: CaptionTable, seed: int | None, epoch: int = 0) -> Batches:
+        """Return the batches of one epoch of teacher forcing; without a seed in order of length."""
+        plan = plan_batches(table.lengths, self.options.training.batch_size, seed, epoch)
+        return teacher_forcing_batches(table, self.store, self.layer, plan)

@@ -1,0 +1,81 @@
+"""Saving what an epoch of training produced."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from cutline.evaluation import most_common_caption
+from cutline.models.decoders import Decoder
+from cutline.models.sessions import decoder_arrays
+from cutline.recipes import run_folder as layout
+from cutline.recipes.corridor import Corridor
+from cutline.records import EpochRecord
+from cutline.report.curves import curves_png
+from cutline.runtime import Bundle, save_bundle
+from cutline.training.checkpoints import Checkpoint, save_checkpoint
+from cutline.training.history import save_history
+from cutline.training.tensorboard import TensorBoardLog
+
+
+class EpochKeeper:
+    """Saves what an epoch produced: the bundle when it is the best, then the checkpoint, then the pictures.
+
+    In this order, because a kill after the bundle repeats the epoch and writes the same bundle again.
+    """
+
+    def __init__(self, corridor: Corridor, decoder: Decoder, log: TensorBoardLog, start: Checkpoint) -> None:
+        """Save into the run folder from now on; ``last`` is where the run stands."""
+        self.last = start
+        self._corridor = corridor
+        self._decoder = decoder
+        self._log = log
+        self._details = _details(corridor)
+
+    def __call__(self, checkpoint: Checkpoint, is_best: bool) -> None:
+        """Save an epoch; the decoder has the weights that were validated."""
+        folder, record = self._corridor.folder, checkpoint.history[-1]
+        if is_best or not (folder / layout.BUNDLE).exists():
+            encoder_file = folder / layout.ENCODER
+            save_bundle(self._bundle(record), folder / layout.BUNDLE, encoder_file)
+        save_checkpoint(folder / layout.CHECKPOINT, checkpoint)
+        self.last = checkpoint
+        save_history(folder / layout.HISTORY, checkpoint.history)
+        layout.write_bytes(folder / "curves.png", curves_png(checkpoint.history))
+        self._log.add(record)
+
+    def _bundle(self, record: EpochRecord) -> Bundle:
+        corridor = self._corridor
+        return Bundle(
+            encoder_spec=corridor.encoder.spec(),
+            encoder_arrays={},
+            decoder=corridor.options.decoder,
+            decoder_arrays=decoder_arrays(self._decoder),
+            feature_shape=corridor.encoder.feature_shape,
+            vocabulary=corridor.vocabulary,
+            decoding=corridor.options.decoding,
+            details={**self._details, "epoch": record.epoch, "validation": _validation_facts(record)},
+        )
+
+
+def _validation_facts(record: EpochRecord) -> dict[str, float]:
+    return {
+        "loss": record.val_loss,
+        "word_accuracy": record.val_accuracy,
+        "bleu_4": record.bleu_4,
+        "cider_d": record.cider_d,
+        "unique_captions": record.unique_captions,
+    }
+
+
+def _details(corridor: Corridor) -> dict[str, Any]:
+    dataset = corridor.dataset
+    return {
+        **layout.environment(),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "data": layout.data_facts(dataset),
+        "data_options": corridor.options.data.model_dump(),
+        "text_options": corridor.options.text.model_dump(),
+        "encoder_fingerprint": corridor.encoder.fingerprint(),
+        "most_common_caption": most_common_caption(dataset.of_split("train"), corridor.vocabulary.tokenizer),
+    }
