@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from cutline.evaluation import make_scorer, references_of, scoring_tokens
-from cutline.records import Example
+from cutline.evaluation import make_scorer, references_of, scoring_tokens, texts_of
+from cutline.records import Example, Hypothesis
 from cutline.text import Tokenizer
 
 WORD, CHARACTER = Tokenizer(level="word"), Tokenizer(level="character")
@@ -51,3 +51,14 @@ def test_references_keep_every_caption():
         "a.png": ("one", "two"),
         "b.png": ("three",),
     }
+
+
+def test_markers_are_stripped_from_both_sides():
+    marked = [example("a", "<start> a dog runs <end>", "startseq one dog endseq"), example("b", "a cat")]
+    plain = [example("a", "a dog runs", "one dog"), example("b", "a cat")]
+    assert references_of(marked) == references_of(plain)
+    texts = texts_of({"a.png": Hypothesis("startseq a dog endseq", (), (), -1.0)})
+    assert texts == {"a.png": "a dog"}
+    scores = make_scorer(marked, WORD).score({**texts, "b.png": "a cat sits"})
+    assert scores == make_scorer(plain, WORD).score({"a.png": "a dog", "b.png": "a cat sits"})
+    assert "|markers:stripped|" in scores.signature

@@ -62,6 +62,36 @@ def test_markers_are_in_neither_captions_nor_references(result):
         assert "<" not in text
 
 
+@pytest.fixture(scope="module")
+def marked(world: World) -> Run:
+    """A run on captions that carry markers, which the model learns to write."""
+    rows = [line.split(",") for line in world.table.read_text().splitlines()[1:]]
+    lines = [f"{image},startseq {caption} endseq" for image, caption in rows]
+    table = world.table.parent / "marked.csv"
+    table.write_text("\n".join(["image,caption", *lines]) + "\n")
+    return train(table, "show_tell", world.folder / "marked", overrides=world.options)
+
+
+def test_markers_in_a_table_raise_no_score(world, marked, tmp_path):
+    found = evaluate(marked.folder, world.table.parent / "marked.csv", split="all", out=tmp_path / "out")
+    clean = evaluate(marked.folder, world.table, split="all", out=tmp_path / "clean")
+    assert found.references == clean.references
+    assert found.captions == clean.captions
+    assert not any("seq" in text for text in (*found.captions.values(), found.most_common.caption))
+    assert found.image_scores == clean.image_scores
+    assert found.slices == clean.slices
+    for one, other in zip(found.baselines, clean.baselines, strict=True):
+        assert (one.name, one.scores.intervals) == (other.name, other.scores.intervals)
+    everybody = (found.scores, *(baseline.scores for baseline in found.baselines))
+    assert all("|markers:stripped|" in scores.signature for scores in everybody)
+    assert "markers stripped from both sides" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_markers_do_not_choose_the_epoch(world, marked, tmp_path):
+    val = evaluate(marked.folder, world.table, split="val", out=tmp_path / "out")
+    assert marked.history[marked.best_epoch - 1].cider_d == pytest.approx(val.scores.cider_d)
+
+
 def test_everything_is_written_beside_the_run(trained, result):
     folder = Path(trained.folder) / "evaluation-test"
     assert sorted(path.name for path in folder.iterdir()) == [

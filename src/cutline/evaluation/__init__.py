@@ -6,6 +6,7 @@ from cutline.evaluation.looking import Circumstances, looking_test
 from cutline.evaluation.scoring import (
     ScoringTokens,
     make_scorer,
+    plain_captions,
     references_of,
     scoring_tokens,
     texts_of,
@@ -22,6 +23,7 @@ __all__ = [
     "looking_test",
     "make_scorer",
     "most_common_caption",
+    "plain_captions",
     "references_of",
     "scoring_tokens",
     "texts_of",

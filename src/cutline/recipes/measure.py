@@ -22,11 +22,13 @@ from cutline.evaluation import (
     looking_test,
     make_scorer,
     most_common_caption,
+    plain_captions,
     references_of,
     scoring_tokens,
+    texts_of,
 )
 from cutline.evaluation.slices import slices
-from cutline.metrics import measure_diversity
+from cutline.metrics import measure_diversity, strip_markers
 from cutline.models.sessions import KerasSession
 from cutline.progress import Progress
 from cutline.recipes.confidence import add_confidences
@@ -77,8 +79,8 @@ class Subject:
         return caption_lists(session, self.read, examples, vocabulary, self.options.decoding, progress)
 
     def training_captions(self) -> list[str]:
-        """Return the captions the model was trained on."""
-        return [caption for example in self.training for caption in example.captions]
+        """Return the captions the model was trained on, without markers."""
+        return [caption for example in self.training for caption in plain_captions(example)]
 
 
 def measure(subject: Subject, progress: Progress) -> EvaluationResult:
@@ -150,16 +152,16 @@ def _setting(subject: Subject) -> Setting:
         "split": subject.split,
         "data": subject.dataset.fingerprint(),
     }
-    tokens = scoring_tokens(tokenizer, (caption for e in examples for caption in e.captions))
+    tokens = scoring_tokens(tokenizer, (caption for e in examples for caption in plain_captions(e)))
     return Setting(examples, subject.training, subject.read, tokens, make_scorer(examples, tokenizer), facts)
 
 
 def _best(lists: Mapping[str, Sequence[Hypothesis]]) -> dict[str, str]:
-    return {image_id: found[0].text for image_id, found in lists.items()}
+    return texts_of({image_id: found[0] for image_id, found in lists.items()})
 
 
 def _several(lists: Mapping[str, Sequence[Hypothesis]]) -> dict[str, list[str]]:
-    return {image_id: [hypothesis.text for hypothesis in found] for image_id, found in lists.items()}
+    return {image_id: [strip_markers(one.text) for one in found] for image_id, found in lists.items()}
 
 
 def _share_of_worst(loss: float, subject: Subject) -> float:

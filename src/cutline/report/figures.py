@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from cutline.metrics.signature import facts_of
 from cutline.records import (
     Calibration,
     Diversity,
@@ -13,6 +14,7 @@ from cutline.records import (
     EvaluationResult,
     Interval,
     LearningCurve,
+    Scores,
     Slice,
 )
 from cutline.report.charts import Chart, Series, axis, chart, percent_axis
@@ -31,6 +33,12 @@ SCORE_NAMES: Final = {
     "spice": "SPICE",
 }
 """Field of Scores → what it is called on the page, in the order of the columns."""
+
+
+_MARKERS: Final = {
+    "stripped": "start, end and padding markers stripped from both sides",
+    "left in": "start, end or padding markers left in, which raises scores",
+}
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,16 @@ class Part:
 def score_columns(result: EvaluationResult) -> dict[str, str]:
     """Return the scores that were computed for the model, field → name."""
     return {field: name for field, name in SCORE_NAMES.items() if getattr(result.scores, field) is not None}
+
+
+def marker_words(scores: Scores) -> str:
+    """Say what was done about markers, as the signature has it; nothing when it does not say.
+
+    Example:
+        >>> marker_words(Scores(60, 42, 28, 18, 44, 52, 46, 10, 50, "ptb", signature="markers:stripped"))
+        'start, end and padding markers stripped from both sides'
+    """
+    return _MARKERS.get(facts_of(scores.signature).get("markers", ""), "")
 
 
 def missing_figures(result: EvaluationResult) -> tuple[str, ...]:

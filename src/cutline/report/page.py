@@ -16,6 +16,7 @@ from cutline.report.figures import (
     calibration_charts,
     diversity_facts,
     learning_chart,
+    marker_words,
     missing_figures,
     part_scores,
     parts_by_kind,
@@ -43,6 +44,7 @@ class _Section:
     columns: Mapping[str, str]
     groups: tuple[Group, ...]
     notes: tuple[Standing, ...]
+    markers: str
     missing: tuple[str, ...]
     scale: Scale
     parts: Mapping[str, tuple[Part, ...]]
@@ -147,6 +149,7 @@ def _section(result: EvaluationResult, image_ids: Sequence[str], take: Take) -> 
         columns=score_columns(result),
         groups=groups,
         notes=tuple(s for group in groups for s in group.standings if s.note),
+        markers=marker_words(result.scores),
         missing=missing_figures(result),
         scale=scale_of((s.scores.cider_d, s.interval) for group in groups for s in group.standings),
         parts=parts,
