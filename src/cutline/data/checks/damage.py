@@ -7,6 +7,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
+from html.entities import html5
 from typing import Final
 from urllib.parse import unquote
 
@@ -103,9 +104,15 @@ def _wrongly_decoded(caption: str) -> str:
 
 
 def _html(caption: str) -> str:
-    found = (match[0] for match in _ENTITY.finditer(caption) if html.unescape(match[0]) != match[0])
+    found = (match[0] for match in _ENTITY.finditer(caption) if _decoded(match) != match[0])
     tag = _TAG.search(caption)
     return next(found, tag[0] if tag else "")
+
+
+def _decoded(entity: re.Match[str]) -> str:
+    # Left to itself, html.unescape takes the beginnings of words for entities: "&notes;" would become "¬es;".
+    known = entity[0].startswith("&#") or entity[0][1:] in html5
+    return html.unescape(entity[0]) if known else entity[0]
 
 
 def _first(pattern: re.Pattern[str]) -> Callable[[str], str]:
@@ -158,7 +165,7 @@ _LOOKS: Final[Mapping[str, Callable[[str], str]]] = {
     "link or address": _first(_LINK),
 }
 _MENDS: Final[tuple[Callable[[str], str], ...]] = (
-    html.unescape,
+    lambda text: _ENTITY.sub(_decoded, text),
     without_markers,
     lambda text: _TAG.sub(" ", text),
     _unescape,
