@@ -35,6 +35,13 @@ def test_some_images_score_the_same_with_the_frequencies_of_all():
     np.testing.assert_allclose(part, everything[::3], rtol=1e-12)
 
 
+def test_words_that_only_the_corpus_has_are_weighted_by_the_corpus():
+    corpus = {"a": ["a red dog"], "b": ["a red cat"], "c": ["a blue dog"], "d": ["two people"]}
+    alone = CiderD({"c": corpus["c"]}, frequencies=DocumentFrequencies.from_references(corpus))
+    everything = CiderD(corpus).score({**dict.fromkeys("abd", ""), "c": "a red dog"})[1]
+    assert alone.score({"c": "a red dog"})[0] == pytest.approx(everything[2])
+
+
 def test_references_outside_the_corpus_are_weighted_as_rare():
     corpus = {str(number): ["a dog on the grass"] for number in range(4)}
     cider = CiderD({"a": ["a zebra zebra on ice"]}, frequencies=DocumentFrequencies.from_references(corpus))

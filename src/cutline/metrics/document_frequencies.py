@@ -85,14 +85,9 @@ class DocumentFrequencies:
 
     def _translated(self, captions: EncodedCaptions, index: NgramIndex) -> EncodedCaptions:
         """Encode captions anew with the corpus's own numbers."""
-        tokens, known = captions.tokens, index.size(1)
-        table = self._index.number([index.words()])
-        beyond = self._index.size(1) + known
-        # A token neither side knows keeps a number of its own behind all others.
-        numbers = np.append(table, 0)[np.minimum(tokens, known)]
-        return self._index.encode_numbers(
-            np.where(tokens < known, numbers, beyond + tokens).astype(np.int32), captions.lengths
-        )
+        # The corpus may know tokens that the references lack.
+        numbers = self._index.number([index.words(), captions.unknown])
+        return self._index.encode_numbers(numbers[captions.tokens], captions.lengths)
 
     def save(self, path: Path) -> None:
         """Write to one ``.npz`` file, atomically."""
