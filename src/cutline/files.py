@@ -14,10 +14,19 @@ import contextlib
 import json
 import os
 import shutil
+import tokenize
 import uuid
+import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Final
+
+DAMAGE: Final = (
+    *(OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, RuntimeError, MemoryError),
+    *(zipfile.BadZipFile, zlib.error, tokenize.TokenError, SyntaxError),
+)
+"""What NumPy and zipfile raise on ``.npz`` archives in which bits have changed: found by changing them."""
 
 
 def flush_to_disk(path: Path) -> None:

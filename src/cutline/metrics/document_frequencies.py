@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cutline.errors import DataError
-from cutline.files import replacing
-from cutline.metrics.ngrams import ORDERS, EncodedCaptions, NgramIndex, SmallInts
+from cutline.files import DAMAGE, replacing
+from cutline.metrics.ngrams import ORDERS, EncodedCaptions, Ints, NgramIndex, SmallInts
 from cutline.metrics.references import Floats, ReferenceSet, Tokenise
 
 
@@ -104,11 +104,34 @@ class DocumentFrequencies:
             # np.load leaves a damaged file open when it is given a path
             with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
                 words = json.loads(arrays["words"].tobytes())
-                keys = [arrays[f"keys_{order}"] for order in range(2, ORDERS + 1)]
-                counts = [arrays[f"counts_{order}"] for order in range(1, ORDERS + 1)]
+                keys = [_whole(arrays[f"keys_{order}"], np.int64) for order in range(2, ORDERS + 1)]
+                counts = [_whole(arrays[f"counts_{order}"], np.int32) for order in range(1, ORDERS + 1)]
                 images = int(arrays["images"])
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            _check(words, keys, counts, images)
+        except DAMAGE as error:
             raise DataError(
                 f"{path}: not readable as saved document frequencies ({error}); save them anew"
             ) from error
         return cls(NgramIndex.restored(words, keys), counts, images)
+
+
+def _whole(array: NDArray[Any], kind: type[np.integer]) -> NDArray[Any]:
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise ValueError(f"an array of {array.dtype} {array.shape} where a list of whole numbers belongs")
+    return array.astype(kind)
+
+
+def _check(words: object, keys: Sequence[Ints], counts: Sequence[SmallInts], images: int) -> None:
+    """Raise ValueError unless the parts of a saved file are of the right kind and fit each other."""
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise ValueError("the words are no list of words")
+    sizes = [len(words), *map(len, keys)]
+    if len(set(words)) != len(words) or [len(count) for count in counts] != sizes:
+        raise ValueError(f"{sizes} n-grams have {[len(count) for count in counts]} counts")
+    if images < 1 or any(((count < 1) | (count > images)).any() for count in counts):
+        raise ValueError(f"counts that cannot be of {images} images")
+    for before, array in zip(sizes, keys, strict=False):
+        high, low = array >> 32, array & 0xFFFFFFFF
+        sorted_once = bool((np.diff(array) > 0).all())
+        if not sorted_once or ((high < 0) | (high >= before) | (low >= len(words))).any():
+            raise ValueError("n-grams that are not made of the words")
