@@ -174,7 +174,7 @@ def _agreeing(small: NDArray[np.uint8]) -> Agree:
 
     def agree(pairs: NDArray[np.int64]) -> NDArray[np.bool_]:
         agreed = np.zeros(len(pairs), np.bool_)
-        in_colour, are_rich = coloured[pairs].all(axis=1), rich[pairs].all(axis=1)
+        in_colour, are_rich = (each[pairs[:, 0]] & each[pairs[:, 1]] for each in (coloured, rich))
         for which, to_grey in ((in_colour, False), (~in_colour, True)):
             if which.any():
                 left, right = (small[side].astype(np.float32) for side in pairs[which].T)
