@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from cutline.evaluation import make_scorer, references_of, scoring_tokens, texts_of
+from cutline.evaluation import fingerprint_of, make_scorer, references_of, scoring_tokens, texts_of
 from cutline.records import Example, Hypothesis
 from cutline.text import Tokenizer
 
@@ -62,3 +64,11 @@ def test_markers_are_stripped_from_both_sides():
     scores = make_scorer(marked, WORD).score({**texts, "b.png": "a cat sits"})
     assert scores == make_scorer(plain, WORD).score({"a.png": "a dog", "b.png": "a cat sits"})
     assert "|markers:stripped|" in scores.signature
+
+
+def test_the_fingerprint_is_that_of_what_scores_depend_on():
+    examples = [example("a", "one", "two"), example("b", "three")]
+    others = [example("b", "<start> three <end>"), replace(example("a", "two", "one"), split="test")]
+    assert fingerprint_of(examples) == fingerprint_of(others)
+    assert fingerprint_of(examples) != fingerprint_of([example("a", "one", "two"), example("b", "four")])
+    assert fingerprint_of(examples) != fingerprint_of([example("a", "one"), example("b", "three", "two")])

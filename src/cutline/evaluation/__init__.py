@@ -5,6 +5,7 @@ from cutline.evaluation.captioning import ReadFeatures, caption_examples, captio
 from cutline.evaluation.looking import Circumstances, looking_test
 from cutline.evaluation.scoring import (
     ScoringTokens,
+    fingerprint_of,
     make_scorer,
     plain_captions,
     references_of,
@@ -20,6 +21,7 @@ __all__ = [
     "caption_examples",
     "caption_lists",
     "compare_with_others",
+    "fingerprint_of",
     "looking_test",
     "make_scorer",
     "most_common_caption",

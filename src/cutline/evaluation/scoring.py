@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -60,6 +61,20 @@ def plain_captions(example: Example) -> tuple[str, ...]:
 def references_of(examples: Iterable[Example]) -> dict[str, tuple[str, ...]]:
     """Return image_id → references, without markers."""
     return {example.image_id: plain_captions(example) for example in examples}
+
+
+def fingerprint_of(examples: Iterable[Example]) -> str:
+    """Hash image contents (ids where these are not known) and references: what scores depend on.
+
+    Returns:
+        16 hexadecimal digits, independent of the order of images and captions, of splits and of markers; for
+        training, to which these matter, see :meth:`Dataset.fingerprint`.
+    """
+    lines = sorted(
+        "\x1f".join((example.digest or example.image_id, *sorted(plain_captions(example))))
+        for example in examples
+    )
+    return hashlib.sha256("\x1e".join(lines).encode()).hexdigest()[:16]
 
 
 def make_scorer(examples: Sequence[Example], tokenizer: Tokenizer) -> Scorer:

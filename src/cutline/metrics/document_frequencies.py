@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +53,19 @@ class DocumentFrequencies:
     ) -> DocumentFrequencies:
         """Count over references as text; DataError as in :class:`ReferenceSet`."""
         return cls.of(ReferenceSet(references, tokenise))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """8 hexadecimal digits of the corpus: its words, how often n-grams occur, its number of images.
+
+        Neither the order of images nor that of references matters.
+        """
+        counted = zip(self._index.words(), self._counts[0].tolist(), strict=True)
+        words = "\x1e".join(f"{word}\x1f{count}" for word, count in sorted(counted))
+        digest = hashlib.sha256(f"{self.images}\x1d{words}".encode())
+        for counts in self._counts[1:]:
+            digest.update(np.sort(counts).astype("<i4").tobytes())
+        return digest.hexdigest()[:8]
 
     def count(self, ngram: str) -> int:
         """Return the number of images of an n-gram of 1 to 4 tokens separated by blanks."""

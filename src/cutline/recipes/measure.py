@@ -19,6 +19,7 @@ from cutline.evaluation import (
     Setting,
     caption_lists,
     compare_with_others,
+    fingerprint_of,
     looking_test,
     make_scorer,
     most_common_caption,
@@ -150,7 +151,7 @@ def _setting(subject: Subject) -> Setting:
     facts = {
         "decoding": _describe(subject.options.decoding),
         "split": subject.split,
-        "data": subject.dataset.fingerprint(),
+        "data": fingerprint_of(examples),
     }
     tokens = scoring_tokens(tokenizer, (caption for e in examples for caption in plain_captions(e)))
     return Setting(examples, subject.training, subject.read, tokens, make_scorer(examples, tokenizer), facts)
