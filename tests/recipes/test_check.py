@@ -9,7 +9,15 @@ from tests.recipes.conftest import World
 
 from cutline.data.readers import read_dataset
 from cutline.data.splits import load_splits
-from cutline.errors import ConfigError, DataError, SplitError
+from cutline.errors import (
+    BundleError,
+    ConfigError,
+    DataError,
+    RunError,
+    SplitError,
+    UnknownNameError,
+    WeightsError,
+)
 from cutline.recipes.check import check
 from cutline.records import Run
 
@@ -100,6 +108,44 @@ def test_a_page_and_a_cleaned_table_are_written_on_demand(table: Path, tmp_path:
     assert report.fixed[0] in report.lines()
 
 
+@pytest.mark.parametrize("output", ["fix", "html"])
+@pytest.mark.parametrize("name", ["captions.csv", "linked.csv", "up/../captions.csv"])
+def test_what_is_checked_is_never_written_over(table: Path, output: str, name: str) -> None:
+    before = table.read_bytes()
+    (table.parent / "up").mkdir()
+    (table.parent / "linked.csv").hardlink_to(table)
+    with pytest.raises(RunError, match="is what is checked"):
+        check(table, **{output: table.parent / name}, overwrite=True)
+    with pytest.raises(RunError, match="is what is checked"):
+        check(read_dataset(table), **{output: table.parent / name}, overwrite=True)
+    assert table.read_bytes() == before
+
+
+def test_what_lies_in_a_folder_that_is_checked_is_not_written_over(table: Path) -> None:
+    folder = table.parent
+    for name in ("captions.csv", "captions.changes.csv"):
+        table.rename(folder / name)
+        with pytest.raises(RunError, match="is what is checked, or in it"):
+            check(folder, fix=folder / "captions.csv", overwrite=True)
+        (folder / name).rename(table)
+    for _ in range(2):
+        check(folder, html=folder / "check.html", fix=folder.parent / f"{folder.name}.csv", overwrite=True)
+
+
+def test_misspelt_names_are_told_before_anything_is_read(
+    table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cutline.recipes.check.load", lambda *_, **__: pytest.fail("the data were read"))
+    with pytest.raises(UnknownNameError, match="did you mean 'resnet50'"):
+        check(table, encoder="resnet5O")
+    with pytest.raises(WeightsError, match=r"nets/mine\.keras: no such encoder file"):
+        check(table, encoder="nets/mine.keras")
+    with pytest.raises(BundleError, match="runs/frist: no such model"):
+        check(table, model="runs/frist")
+    with pytest.raises(ConfigError, match="give one of them"):
+        check(table, encoder="resnet50", model="runs/first")
+
+
 def test_an_encoder_is_asked_only_when_it_is_named(world: World) -> None:
     encoder = world.options["encoder.name"]
     report = check(world.table, encoder=encoder)
@@ -121,8 +167,3 @@ def test_a_model_is_asked_about_captions_it_was_not_trained_on(world: World, tra
     report = check(replace(dataset, examples=swapped), model=trained.folder)
     asked = [each for each in report.findings if each.kind == "unlikely caption"]
     assert {place.where for each in asked for place in each.occurrences} <= unseen
-
-
-def test_a_model_brings_its_own_encoder(table: Path) -> None:
-    with pytest.raises(ConfigError, match="give one of them"):
-        check(table, encoder="efficientnet_lite0", model="runs/first")

@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 from cutline.config import RunConfig
 from cutline.data.checks.finding import Finding, Occurrence, found
 from cutline.data.splits import load_splits
-from cutline.errors import ConfigError
+from cutline.errors import ConfigError, WeightsError
+from cutline.models.encoder_specs import find_spec, is_own_file
 from cutline.progress import Progress
 from cutline.recipes import run_folder as layout
 from cutline.records import Dataset, Example
+from cutline.runtime.bundle import find_bundle
 
 if TYPE_CHECKING:
     from cutline.captioner import Captioner
@@ -46,6 +48,27 @@ class Eyes:
     captioner: Captioner | None = None
 
 
+def refuse_unknown(encoder: str | None, model: str | Path | None) -> None:
+    """Refuse misspelt names before thousands of images are read and TensorFlow is loaded.
+
+    Raises:
+        ConfigError: Both are named; the features are then those of the model's encoder, or not.
+            UnknownNameError when no encoder has this name.
+        WeightsError: The encoder is a file, and there is none.
+        BundleError: There is no such model.
+    """
+    if encoder is not None and model is not None:
+        raise ConfigError(
+            f"encoder {encoder!r} and model {str(model)!r}: a model brings its own encoder; give one of them"
+        )
+    if model is not None:
+        find_bundle(Path(model))
+    if encoder is not None and not is_own_file(encoder):
+        find_spec(encoder)
+    elif encoder is not None and not Path(encoder).is_file():
+        raise WeightsError(f"{encoder}: no such encoder file; expected a network saved by keras as .keras")
+
+
 @contextlib.contextmanager
 def seeing(
     encoder: str | None, model: str | Path | None, dataset: Dataset, options: RunConfig, progress: Progress
@@ -53,13 +76,10 @@ def seeing(
     """Encode the images that are not in the feature store yet, if an encoder or a model was named.
 
     Raises:
-        ConfigError: Both are named; the features are then those of the model's encoder, or not.
         BundleError: The model cannot be loaded.
+        WeightsError: The encoder cannot be.
+        FeatureStoreError: Features cannot be kept.
     """
-    if encoder is not None and model is not None:
-        raise ConfigError(
-            f"encoder {encoder!r} and model {str(model)!r}: a model brings its own encoder; give one of them"
-        )
     if encoder is None and model is None:
         yield Eyes(dataset)
         return
