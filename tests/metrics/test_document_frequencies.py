@@ -75,7 +75,9 @@ ODD_ARRAYS = {
 }
 
 
-@pytest.mark.parametrize("damage", ["missing", "empty", "text", "cut", "other arrays", "bad words", *ODD_ARRAYS])
+@pytest.mark.parametrize(
+    "damage", ["missing", "empty", "text", "cut", "other arrays", "bad words", *ODD_ARRAYS]
+)
 def test_a_damaged_file_is_refused(tmp_path, damage):
     path = tmp_path / "frequencies.npz"
     DocumentFrequencies.from_references({"a": ["a dog"]}).save(path)

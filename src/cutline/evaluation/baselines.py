@@ -18,15 +18,19 @@ from cutline.metrics import DocumentFrequencies, Scorer, most_common, strip_mark
 from cutline.metrics.contributions import BLEU_STATISTICS, METRICS, corpus_scores
 from cutline.metrics.significance import intervals_of_scores
 from cutline.progress import Progress
-from cutline.records import MOST_COMMON, Baseline, Example, Scores
+from cutline.records import (
+    CONSENSUS,
+    HUMAN,
+    MOST_COMMON,
+    NEAREST,
+    RANDOM,
+    Baseline,
+    Example,
+    Scores,
+)
 from cutline.text import Tokenizer
 
 Floats = NDArray[np.float64]
-
-HUMAN: Final = "human"
-RANDOM: Final = "random training caption"
-NEAREST: Final = "nearest neighbour"
-CONSENSUS: Final = "consensus of neighbours"
 
 NEIGHBOURS: Final = 40
 """Most similar training images whose captions vote, in large data sets; the paper took 90 of 80,000."""
@@ -85,7 +89,7 @@ def compare_with_others(
         progress: Told about the search for similar images.
 
     Returns:
-        ``"human"`` where images have two references or more; the most common caption, always; and, where
+        People where images have two references or more; the most common caption, always; and, where
         training images are at hand, a random training caption, the nearest neighbour and the consensus of
         neighbours.
     """

@@ -34,7 +34,7 @@ from cutline.models.sessions import KerasSession
 from cutline.progress import Progress
 from cutline.recipes.confidence import add_confidences
 from cutline.recipes.extract import feature_reader
-from cutline.records import Dataset, EvaluationResult, Example, Hypothesis
+from cutline.records import HUMAN, Dataset, EvaluationResult, Example, Hypothesis
 from cutline.training.trainer import Trainer
 
 
@@ -172,7 +172,7 @@ def _share_of_worst(loss: float, subject: Subject) -> float:
 def _notes(result: EvaluationResult) -> list[str]:
     """Say what is missing and why."""
     notes = []
-    if result.baseline("human") is None:
+    if result.baseline(HUMAN) is None:
         notes.append("no score of people: every image has a single reference")
     if result.looking is None:
         notes.append("no looking test: there is only one image, so none to exchange its features with")

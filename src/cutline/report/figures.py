@@ -8,6 +8,7 @@ from typing import Final
 
 from cutline.metrics.signature import facts_of
 from cutline.records import (
+    SCORE_NAMES,
     Calibration,
     Diversity,
     EpochRecord,
@@ -20,20 +21,6 @@ from cutline.records import (
 from cutline.report.charts import Chart, Series, axis, chart, percent_axis
 from cutline.report.curves import best_epoch
 from cutline.report.templating import percent, score
-
-SCORE_NAMES: Final = {
-    "bleu_1": "BLEU-1",
-    "bleu_2": "BLEU-2",
-    "bleu_3": "BLEU-3",
-    "bleu_4": "BLEU-4",
-    "rouge_l": "ROUGE-L",
-    "cider": "CIDEr",
-    "cider_d": "CIDEr-D",
-    "meteor": "METEOR",
-    "spice": "SPICE",
-}
-"""Field of Scores → what it is called on the page, in the order of the columns."""
-
 
 _MARKERS: Final = {
     "stripped": "start, end and padding markers stripped from both sides",
@@ -60,7 +47,7 @@ class Part:
 
 def score_columns(result: EvaluationResult) -> dict[str, str]:
     """Return the scores that were computed for the model, field → name."""
-    return {field: name for field, name in SCORE_NAMES.items() if getattr(result.scores, field) is not None}
+    return {field: SCORE_NAMES[field] for field in result.scores.computed()}
 
 
 def marker_words(scores: Scores) -> str:
@@ -74,11 +61,12 @@ def marker_words(scores: Scores) -> str:
 
 
 def missing_figures(result: EvaluationResult) -> tuple[str, ...]:
-    """List what was asked for and could not be measured, each with the reason."""
+    """List what was not measured, each with the reason."""
     scores = [
         f"{SCORE_NAMES.get(field, field)}: {reason}" for field, reason in result.scores.not_computed.items()
     ]
-    return (*scores, *result.notes)
+    left_out = result.scores.left_out()
+    return (*scores, *((left_out,) if left_out else ()), *result.notes)
 
 
 def training_charts(history: Sequence[EpochRecord]) -> dict[str, tuple[Chart, ...]]:

@@ -5,8 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from cutline.records import Baseline, Calibration, EvaluationResult, LookingTest, Scores
-from cutline.report.standings import HUMAN, NEIGHBOURS
+from cutline.records import (
+    CONSENSUS,
+    HUMAN,
+    NEAREST,
+    RANDOM,
+    Baseline,
+    Calibration,
+    EvaluationResult,
+    LookingTest,
+    Scores,
+)
 from cutline.report.templating import count, percent, score
 
 GOOD: Final = "good"
@@ -22,6 +31,7 @@ ROUGHLY_SURE: Final = 0.1
 FEW_IMAGES: Final = 100
 """Below this number of images a warning is given that the figures are rough."""
 
+_COPIES: Final = (NEAREST, CONSENSUS)
 _CLEARLY: Final = 0.05
 _NO_SCORE: Final = 0.5
 
@@ -82,7 +92,7 @@ def judge(result: EvaluationResult) -> Verdict:
 def _rank(result: EvaluationResult) -> tuple[str, str, str]:
     """Return headline, answer and level: those of the first rung that holds the model back."""
     model, copy = result.scores, _best_copy(result)
-    drawn = result.baseline("random training caption")
+    drawn = result.baseline(RANDOM)
     if not _is_clearly_above(model, result.most_common.scores):
         return "No better than one sentence for every picture", "no better than one sentence", POOR
     if drawn and not _is_clearly_above(model, drawn.scores):
@@ -185,7 +195,7 @@ def _caveats(result: EvaluationResult) -> tuple[str, ...]:
 
 
 def _best_copy(result: EvaluationResult) -> Baseline | None:
-    copies = [copy for name in NEIGHBOURS if (copy := result.baseline(name))]
+    copies = [copy for name in _COPIES if (copy := result.baseline(name))]
     return max(copies, key=lambda copy: copy.scores.cider_d, default=None)
 
 
