@@ -143,8 +143,10 @@ def recover_folder(path: Path) -> None:
 
     Nothing happens, and nothing is raised, when there is none or when it cannot be put back.
     """
+    if path.exists():
+        return
     set_aside = path.with_name(f".{path.name}.old")
-    if not path.exists() and set_aside.exists():
+    if set_aside.exists():
         # The writer may live and be faster, or the folder may be one that can only be read.
         with contextlib.suppress(OSError):
             set_aside.rename(path)

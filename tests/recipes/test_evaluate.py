@@ -128,6 +128,21 @@ def test_the_split_of_the_run_counts_not_a_new_draw(world, trained, tmp_path):
         assert set(result.captions) == images_of(trained, "test")
 
 
+def test_the_bundle_inside_a_run_is_evaluated_as_the_run_is(world, trained, tmp_path, monkeypatch):
+    run = Path(shutil.copytree(trained.folder, tmp_path / "run"))
+    shutil.rmtree(run / "evaluation-test", ignore_errors=True)
+    monkeypatch.chdir(run / "bundle")
+    evaluate(".", world.table)
+    assert sorted(path.name for path in (run / "evaluation-test").iterdir()) == [
+        "captions.json",
+        "evaluation.json",
+        "report.html",
+    ]
+    page = (run / "evaluation-test" / "report.html").read_text()
+    assert "<title>run: test split" in page
+    assert "Loss (teacher-forced)" in page
+
+
 def test_images_the_run_has_never_seen_are_test_images(trained, tmp_path):
     table = write_table(tmp_path / "data", 3)
     text = table.read_text()

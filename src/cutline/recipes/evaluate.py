@@ -103,9 +103,7 @@ def evaluate(
     return result
 
 
-def _keep(
-    folder: Path, result: EvaluationResult, model: Path, numeric_ids: bool, progress: Progress
-) -> None:
+def _keep(folder: Path, result: EvaluationResult, model: Path, numeric_ids: bool, progress: Progress) -> None:
     save_evaluation(folder, result, numeric_ids)
     write_evaluation_report(folder, result, model=model, progress=progress)
 
@@ -165,8 +163,8 @@ def _output_folder(model: Path, split: str, out: Path | None) -> Path:
 def _known_splits(model: Path) -> Mapping[str, str] | None:
     """Return digest → split as the model was trained, or None for a bundle out of its run."""
     # The bundle inside a run knows as well as the run itself what was trained on.
-    run = model.resolve().parent if model.resolve().name == layout.BUNDLE else model
-    return load_splits(run / layout.SPLIT, key="digest") if (run / layout.SPLIT).exists() else None
+    path = layout.run_of(model) / layout.SPLIT
+    return load_splits(path, key="digest") if path.exists() else None
 
 
 def _training_images(
