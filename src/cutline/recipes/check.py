@@ -48,9 +48,9 @@ def check(
         encoder: Name of an encoder whose features are to be used as well: for near-duplicates that pixels do
             not show, and for captions unlike those of similar images. Images it has not seen yet are
             encoded, which takes longer than everything else; so this is done when asked for only.
-        model: A run folder or a bundle. Captions of val and test images that it finds less likely for their
-            own image than for most others are listed; it must not have been trained on them, so images that
-            its run was trained on are passed over. Its encoder is used as ``encoder`` would be.
+        model: A run folder or a bundle. Captions that it finds less likely for their own image than for most
+            others are listed, of images that its run was not trained on; of the val and test images of this
+            table where the run cannot be asked. Its encoder is used as ``encoder`` would be.
         html: File to write the report to, with pictures. One that a check wrote is replaced.
         fix: CSV file to write a cleaned table to, with ``NAME.changes.csv`` beside it.
         overwrite: Let ``html`` and ``fix`` replace any file but ``data`` itself, or one in it.

@@ -106,8 +106,9 @@ def _encoder(
 def unlikely_captions(model: Path, eyes: Eyes, progress: Progress) -> list[Finding]:
     """List captions that the model finds less likely for their own image than for most others.
 
-    Only images that the model was not trained on are asked about: training one model per part of the data, so
-    that every caption meets one that has not seen it, would take as many trainings.
+    Only images that the model was not trained on are asked about, whatever this table says of them: training
+    one model per part of the data, so that every caption meets one that has not seen it, would take as many
+    trainings.
     """
     from cutline.evaluation.unlikely import measure_likelihoods
 
@@ -115,26 +116,39 @@ def unlikely_captions(model: Path, eyes: Eyes, progress: Progress) -> list[Findi
         return []
     examples = _unseen(model, eyes.dataset, progress)
     measured = measure_likelihoods(
-        eyes.captioner.session, eyes.read_features, examples, eyes.captioner.vocabulary, progress
+        eyes.captioner.session,
+        eyes.read_features,
+        examples,
+        eyes.captioner.vocabulary,
+        _longest(model, eyes.captioner),
+        progress,
     )
     odd = sorted((each for each in measured if each.fits_worse < _UNLIKELY), key=lambda each: each.fits_worse)
     return [found("unlikely caption", map(_place, odd))] if odd else []
 
 
 def _unseen(model: Path, dataset: Dataset, progress: Progress) -> list[Example]:
-    run = model.resolve().parent if model.resolve().name == layout.BUNDLE else model
+    run = _run_of(model)
     if (run / layout.SPLIT).exists():
         known = load_splits(run / layout.SPLIT, key="digest")
-        return [
-            example
-            for example in dataset.examples
-            if example.split in _HELD_OUT and known.get(example.digest, "test") != "train"
-        ]
+        return [example for example in dataset.examples if known.get(example.digest) != "train"]
     progress.warn(
         "the model does not say which images it was trained on; val and test images of this table are taken "
         "for ones that it has not seen"
     )
     return [example for example in dataset.examples if example.split in _HELD_OUT]
+
+
+def _run_of(model: Path) -> Path:
+    return model.resolve().parent if model.resolve().name == layout.BUNDLE else model
+
+
+def _longest(model: Path, captioner: Captioner) -> int:
+    """Return how many tokens of a caption the model was trained with; a lone bundle says how many it writes."""
+    run = _run_of(model)
+    if (run / layout.CONFIG).exists():
+        return layout.require_run(run).text.max_length
+    return captioner.bundle.decoding.max_length
 
 
 def _place(each: Likelihood) -> Occurrence:
