@@ -128,7 +128,7 @@ def unlikely_captions(model: Path, eyes: Eyes, progress: Progress) -> list[Findi
 
 
 def _unseen(model: Path, dataset: Dataset, progress: Progress) -> list[Example]:
-    run = _run_of(model)
+    run = layout.run_of(model)
     if (run / layout.SPLIT).exists():
         known = load_splits(run / layout.SPLIT, key="digest")
         return [example for example in dataset.examples if known.get(example.digest) != "train"]
@@ -139,13 +139,9 @@ def _unseen(model: Path, dataset: Dataset, progress: Progress) -> list[Example]:
     return [example for example in dataset.examples if example.split in _HELD_OUT]
 
 
-def _run_of(model: Path) -> Path:
-    return model.resolve().parent if model.resolve().name == layout.BUNDLE else model
-
-
 def _longest(model: Path, captioner: Captioner) -> int:
-    """Return how many tokens of a caption the model was trained with; a lone bundle says how many it writes."""
-    run = _run_of(model)
+    """Return how many tokens of a caption the model was trained with; a lone bundle tells what it writes."""
+    run = layout.run_of(model)
     if (run / layout.CONFIG).exists():
         return layout.require_run(run).text.max_length
     return captioner.bundle.decoding.max_length
