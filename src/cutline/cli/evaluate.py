@@ -77,15 +77,15 @@ def evaluate(
     if result.learning_curve is not None:
         screen.lines(_learning(result.learning_curve))
     screen.lines(f"report: {folder / 'report.html'}")
-    # The captions of thousands of images are in the files; a terminal or a script gets the figures.
-    figures = {
-        field.name: getattr(result, field.name)
-        for field in fields(result)
-        if field.name not in _IN_FILES_ONLY
-    }
-    figures["slices"] = [replace(part, image_ids=()) for part in result.slices]
-    screen.document({**figures, "report": folder / "report.html"})
+    screen.document({**_figures(result), "report": folder / "report.html"})
     return SOME_FAILED if failed else DONE
+
+
+def _figures(result: EvaluationResult) -> dict[str, object]:
+    """Leave the captions of thousands of images to the files."""
+    names = (field.name for field in fields(result) if field.name not in _IN_FILES_ONLY)
+    found = {name: getattr(result, name) for name in names}
+    return {**found, "slices": [replace(part, image_ids=()) for part in result.slices]}
 
 
 _COMPARED = ("bleu_4", "cider_d")

@@ -34,7 +34,16 @@ from cutline.models.sessions import KerasSession
 from cutline.progress import Progress
 from cutline.recipes.confidence import add_confidences
 from cutline.recipes.extract import feature_reader
-from cutline.records import HUMAN, Dataset, EvaluationResult, Example, Hypothesis
+from cutline.records import (
+    HUMAN,
+    Dataset,
+    Diversity,
+    EvaluationResult,
+    Example,
+    Hypothesis,
+    LookingTest,
+    Slice,
+)
 from cutline.training.trainer import Trainer
 
 
@@ -95,55 +104,77 @@ def measure(subject: Subject, progress: Progress) -> EvaluationResult:
         Scores with intervals, baselines, looking test, slices, diversity, teacher-forced figures, and
         confidences where the model carries them; no learning curve.
     """
-    dataset, examples = subject.dataset, subject.dataset.examples
-    tokenizer, details = subject.captioner.vocabulary.tokenizer, subject.captioner.bundle.details
-    setting, training = _setting(subject), subject.training_captions()
-    scorer = setting.scorer
+    examples = subject.dataset.examples
     lists = subject.caption(examples, progress)
-    texts = _best(lists)
-    common = details.get("most_common_caption") or most_common_caption(
-        subject.training or examples, tokenizer
-    )
-    diversity = measure_diversity(
-        list(texts.values()), setting.tokens.tokenise, training or None, _several(lists)
-    )
-    loss, accuracy = _teacher_forced(subject)
-    circumstances = Circumstances(diversity, details.get("epoch", 0), _share_of_worst(loss, subject))
-    result = EvaluationResult(
-        split=subject.split,
-        scores=scorer.score(texts, intervals=True, facts=setting.facts),
-        baselines=compare_with_others(setting, texts, common, progress),
-        diversity=diversity,
-        looking=looking_test(
-            examples,
-            texts,
-            lambda some: _best(subject.caption(some, progress)),
-            scorer,
-            subject.read,
-            circumstances,
-        ),
-        slices=slices(
-            examples,
-            texts,
-            scorer,
-            subject.captioner.vocabulary,
-            training=training,
-            group_name=dataset.group_column,
-        ),
-        loss=loss,
-        word_accuracy=accuracy,
-        captions=texts,
-        references=references_of(examples),
-        images={example.image_id: example.image for example in examples},
-        model=subject.captioner.bundle.folder,
-        data_fingerprint=dataset.fingerprint(),
-        image_scores=scorer.cider_d_per_image(texts),
-        decoding=setting.facts["decoding"],
-        problems=dataset.problems,
-    )
+    result = _measure_captions(subject, lists, progress)
     best = {image_id: found[0] for image_id, found in lists.items()}
     result = add_confidences(result, subject.captioner, subject.read, examples, best, progress)
     return replace(result, notes=(*subject.notes, *_notes(result)))
+
+
+def _measure_captions(
+    subject: Subject, lists: Mapping[str, Sequence[Hypothesis]], progress: Progress
+) -> EvaluationResult:
+    """Measure all but the confidences."""
+    dataset, setting, texts = subject.dataset, _setting(subject), _best(lists)
+    loss, accuracy = _teacher_forced(subject)
+    diversity = measure_diversity(
+        list(texts.values()), setting.tokens.tokenise, subject.training_captions() or None, _several(lists)
+    )
+    return EvaluationResult(
+        split=subject.split,
+        scores=setting.scorer.score(texts, intervals=True, facts=setting.facts),
+        baselines=compare_with_others(setting, texts, _common_caption(subject), progress),
+        diversity=diversity,
+        looking=_looking(subject, setting, texts, diversity, loss, progress),
+        slices=_slices(subject, setting, texts),
+        loss=loss,
+        word_accuracy=accuracy,
+        captions=texts,
+        references=references_of(dataset.examples),
+        images={example.image_id: example.image for example in dataset.examples},
+        model=subject.captioner.bundle.folder,
+        data_fingerprint=dataset.fingerprint(),
+        image_scores=setting.scorer.cider_d_per_image(texts),
+        decoding=setting.facts["decoding"],
+        problems=dataset.problems,
+    )
+
+
+def _common_caption(subject: Subject) -> str:
+    known = subject.captioner.bundle.details.get("most_common_caption")
+    examples = subject.training or subject.dataset.examples
+    return str(known or most_common_caption(examples, subject.captioner.vocabulary.tokenizer))
+
+
+def _looking(
+    subject: Subject,
+    setting: Setting,
+    texts: Mapping[str, str],
+    diversity: Diversity,
+    loss: float,
+    progress: Progress,
+) -> LookingTest | None:
+    epoch = subject.captioner.bundle.details.get("epoch", 0)
+    return looking_test(
+        subject.dataset.examples,
+        texts,
+        lambda some: _best(subject.caption(some, progress)),
+        setting.scorer,
+        subject.read,
+        Circumstances(diversity, epoch, _share_of_worst(loss, subject)),
+    )
+
+
+def _slices(subject: Subject, setting: Setting, texts: Mapping[str, str]) -> tuple[Slice, ...]:
+    return slices(
+        subject.dataset.examples,
+        texts,
+        setting.scorer,
+        subject.captioner.vocabulary,
+        training=subject.training_captions(),
+        group_name=subject.dataset.group_column,
+    )
 
 
 def _setting(subject: Subject) -> Setting:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -106,15 +106,18 @@ def render_report(
             problem_count=len(listed),
         )
 
-    # The page without its pictures tells how many bytes are left for them.
+    return _with_pictures(render, progress)
+
+
+def _with_pictures(render: Callable[[Take], str], progress: Progress) -> str:
+    """Render a page twice: without its pictures, which tells how many bytes are left for them, and with."""
     taken: list[bool] = []
     bare = render(_counting(taken))
     if not taken:
         return bare
     large = sum(taken)
-    ordinary = len(taken) - large
     allowed = MOST_BYTES - len(bare.encode())
-    album = Album(max(allowed, _LEAST_PER_PICTURE * len(taken)), ordinary, large)
+    album = Album(max(allowed, _LEAST_PER_PICTURE * len(taken)), len(taken) - large, large)
     with progress.stage("drawing the report", len(taken), "pictures") as stage:
 
         def take(path: str, large: bool) -> Thumbnail | None:
