@@ -14,10 +14,19 @@ import contextlib
 import json
 import os
 import shutil
+import tokenize
 import uuid
+import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Final
+
+DAMAGE: Final = (
+    *(OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, RuntimeError, MemoryError),
+    *(zipfile.BadZipFile, zlib.error, tokenize.TokenError, SyntaxError),
+)
+"""What NumPy and zipfile raise on ``.npz`` archives in which bits have changed: found by changing them."""
 
 
 def flush_to_disk(path: Path) -> None:
@@ -134,8 +143,10 @@ def recover_folder(path: Path) -> None:
 
     Nothing happens, and nothing is raised, when there is none or when it cannot be put back.
     """
+    if path.exists():
+        return
     set_aside = path.with_name(f".{path.name}.old")
-    if not path.exists() and set_aside.exists():
+    if set_aside.exists():
         # The writer may live and be faster, or the folder may be one that can only be read.
         with contextlib.suppress(OSError):
             set_aside.rename(path)

@@ -64,6 +64,58 @@ def test_folders_part_images_of_the_same_name() -> None:
     assert (matching.missing, matching.extra) == (("in/town/1.png",), ("out/beach/1.png",))
 
 
+class Counted(str):
+    """A name that counts how often it is taken apart."""
+
+    times = 0
+
+    def split(self, *arguments):  # type: ignore[no-untyped-def]
+        Counted.times += 1
+        return super().split(*arguments)
+
+
+def test_files_of_one_name_in_many_folders_are_each_taken_apart_a_few_times() -> None:
+    count = 300
+    ours = {str(number): Counted(f"t/{number}/image.jpg") for number in range(count)}
+    theirs = {f"r{number}": Counted(f"/data/t/{number}/image.jpg") for number in range(count)}
+    captions = [dict.fromkeys(names, ("a dog",)) for names in (ours, theirs)]
+    Counted.times = 0
+    matching = match_images(CaptionFile("h", captions[0], ours), CaptionFile("r", captions[1], theirs))
+    assert matching.pairs == {f"r{number}": str(number) for number in range(count)}
+    assert Counted.times <= 4 * count
+
+
+folders = st.lists(st.sampled_from("ab"), max_size=4).map(lambda parts: "".join(f"{part}/" for part in parts))
+
+
+def agreeing_one_by_one(name: str, others: list[str]) -> list[str]:
+    """Compare the folders of a name with those of every other one, from the last one up."""
+    ours, shared = name.split("/")[:-1][::-1], {}
+    for other in others:
+        theirs = other.split("/")[:-1][::-1]
+        count = next(
+            (at for at, (one, two) in enumerate(zip(ours, theirs, strict=False)) if one != two), None
+        )
+        count = min(len(ours), len(theirs)) if count is None else count
+        if count or not ours or not theirs:
+            shared[other] = count
+    return [other for other, count in shared.items() if count == max(shared.values())]
+
+
+@given(folders, st.lists(folders, min_size=2, max_size=6, unique=True))
+def test_folders_that_agree_in_most_places_are_found_as_by_comparing_all(
+    folder: str, others: list[str]
+) -> None:
+    name, names_there = f"x/{folder}1.png", [f"{other}1.png" for other in others]
+    expected = agreeing_one_by_one(name, names_there)
+    try:
+        found = [*match_images(file("h", name), file("r", *names_there)).pairs]
+    except DataError:
+        assert len(expected) > 1
+    else:
+        assert found == expected
+
+
 def test_the_same_name_wins_over_the_same_ending_of_the_path() -> None:
     matching = match_images(file("h", "sub/dog.jpg", "dog.jpg"), file("r", "dog.jpg"))
     assert matching.pairs == {"dog.jpg": "dog.jpg"}

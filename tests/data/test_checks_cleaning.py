@@ -104,7 +104,11 @@ def test_groups_and_ids_are_kept(tmp_path: Path) -> None:
 def test_files_in_the_way_are_refused_before_the_work(tmp_path: Path) -> None:
     table = small_table(tmp_path)
     before = table.read_bytes()
+    other = tmp_path / "other.csv"
+    other.write_text("mine", encoding="utf-8")
     with pytest.raises(RunError, match="--overwrite"):
+        check(table, fix=other)
+    with pytest.raises(RunError, match="is what is checked"):
         check(table, fix=table)
     with pytest.raises(ConfigError, match=r"ends in \.csv"):
         check(table, fix=tmp_path / "clean.txt")

@@ -18,6 +18,8 @@ SOUND = (
     "Un garçon naïf près d’une forêt",
     "Señor ¿cómo está?",
     "a man & a woman, 100% sure; is it <3 or >2?",
+    "fish&notes, R&copy and &section",
+    "fish &notes; and &chips;",
     "at 5 o'clock (or 6) she's #1",
     "می‌خواهم",
 )
@@ -66,6 +68,8 @@ def test_mending_ends_and_leaves_no_line_ends(text: str) -> None:
     ("caption", "after"),
     [
         ("two dogs &amp; a cat", "two dogs & a cat"),
+        ("fish&notes &amp; chips", "fish&notes & chips"),
+        ("a&nbsp;caf&eacute; &#38; a &#x1F600;", "a café & a 😀"),
         ("a <b>red</b> bus", "a red bus"),
         ("<start> a red bus <end>", "a red bus"),
         ("a red\\nbus", "a red bus"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ from tests.data.faulty import Faulty, photo
 
 from cutline.config import TextOptions
 from cutline.data.checks import KINDS, CheckReport, check_dataset
-from cutline.data.checks.pictures import alike_by_features
+from cutline.data.checks.pictures import Pictures, alike_by_features, picture_findings
+from cutline.data.near_duplicates import members, perceptual_hashes
 from cutline.data.sample import draw_sample
 from cutline.recipes.check import check
 from cutline.records import Dataset, Example
@@ -241,7 +243,7 @@ def test_features_show_near_duplicates_that_pixels_do_not(pictures: Path) -> Non
     chance = np.random.default_rng(0)
     features = chance.standard_normal((300, 64)).astype(np.float16)
     features[7] = features[250] * 1.5 + 0.05 * chance.standard_normal(64)
-    assert alike_by_features(features).tolist() == [[7, 250]]
+    assert members(alike_by_features(features)) == [[7, 250]]
 
 
 def test_equal_drawings_in_other_colours_are_no_near_duplicates(tmp_path: Path) -> None:
@@ -254,3 +256,42 @@ def test_equal_drawings_in_other_colours_are_no_near_duplicates(tmp_path: Path) 
     table = tmp_path / "captions.csv"
     table.write_text("\n".join(rows) + "\n", encoding="utf-8")
     assert found_in(check(table)).keys().isdisjoint(NEAR)
+
+
+def alike(count: int) -> Pictures:
+    """Return as many nearly equal pictures, half of them train images and half of them test images."""
+    noise = np.random.default_rng(0).integers(0, 5, (count, 32, 32, 3), np.uint8)
+    frames = np.asarray(photo(0, (32, 32)), np.uint8) // 2 + noise
+    return Pictures(
+        tuple(
+            Example(f"{number:04}.png", "", ("",), ("train", "test")[number % 2]) for number in range(count)
+        ),
+        np.full((count, 2), 200),
+        perceptual_hashes(frames),
+        frames[:, ::2, ::2],
+        (),
+    )
+
+
+def test_a_large_group_of_nearly_equal_images_is_told_in_a_line() -> None:
+    (finding,) = picture_findings(alike(300))
+    (place,) = finding.occurrences
+    assert finding.kind == "near-duplicates across splits"
+    assert sorted(place.images) == [f"{number:04}.png" for number in range(300)]
+    assert place.detail.startswith("in train, nearly equal to 0002.png (train), 0004.png (train), ")
+    assert place.detail.endswith("0010.png (train) and 294 more, by their pixels")
+
+
+def test_it_is_told_whether_pixels_or_features_made_images_nearly_equal() -> None:
+    pictures = alike(6)
+    features = np.random.default_rng(0).standard_normal((6, 64))
+    (finding,) = picture_findings(pictures, features)
+    assert finding.occurrences[0].detail.endswith(", by their pixels")
+    apart = replace(
+        pictures, codes=pictures.codes ^ np.array([0, 0, 0, 2**40 - 1, 2**40 - 1, 2**64 - 1], np.uint64)
+    )
+    features[3] = features[2]
+    (finding,) = picture_findings(apart, features)
+    (place,) = finding.occurrences
+    assert len(place.images) == 5
+    assert place.detail.endswith(", by the encoder's features and by their pixels")

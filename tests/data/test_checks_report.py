@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -189,6 +190,19 @@ def test_wide_histograms_are_gathered_into_at_most_ten_bars(tmp_path: Path) -> N
     assert len(bars) == 10
     assert bars[0].split() == ["1-4", "▇" * 30, "1"]
     assert bars[-1].split() == ["37-38", "▇" * 30, "1"]
+
+
+def test_features_are_read_a_few_at_a_time(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cutline.data.checks.doctor._READ_AT_ONCE", 3, raising=False)
+    asked: list[int] = []
+
+    def read(digests: Sequence[str]) -> np.ndarray:
+        asked.append(len(digests))
+        return np.ones((len(digests), 2, 4), np.float16)
+
+    assert check_dataset(data, read_features=read).images == 4
+    assert asked == [3, 1]
+    check_dataset(Dataset((), "x.csv", "table"), read_features=read)
 
 
 class Recorder(Silent):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -16,8 +16,9 @@ from tests.data.faulty import photo
 from cutline.data.images import decode_image
 from cutline.data.near_duplicates import (
     HASHED_SIZE,
-    clusters,
-    near_pairs,
+    MOST_REFUSED,
+    members,
+    near_groups,
     perceptual_hashes,
     projection_hashes,
 )
@@ -26,38 +27,98 @@ CODES = st.lists(st.integers(0, 2**64 - 1), max_size=12)
 FLIPS = st.lists(st.tuples(st.integers(0, 11), st.sets(st.integers(0, 63), max_size=14)), max_size=12)
 
 
-def compared_one_by_one(codes: NDArray[np.uint64], distance: int) -> list[list[int]]:
-    return [
-        [one, other]
-        for one in range(len(codes))
-        for other in range(one + 1, len(codes))
-        if (int(codes[one]) ^ int(codes[other])).bit_count() <= distance
+def joined_one_by_one(codes: NDArray[np.uint64], distance: int, odd: bool) -> list[int]:
+    """Compare all with all, and join until nothing changes."""
+    first = list(range(len(codes)))
+    near = [
+        (one, other)
+        for one, other in combinations(range(len(codes)), 2)
+        if (int(codes[one]) ^ int(codes[other])).bit_count() <= distance and not (odd and (one + other) % 3)
     ]
+    for _ in codes:
+        for one, other in near:
+            first[one] = first[other] = min(first[one], first[other])
+    return first
 
 
-@given(CODES, FLIPS, st.integers(0, 15))
-def test_the_same_pairs_are_found_as_by_comparing_all(
-    codes: list[int], flips: list[tuple[int, set[int]]], distance: int
+def every_third(pairs: NDArray[np.int64]) -> NDArray[np.bool_]:
+    return pairs.sum(axis=1) % 3 == 0
+
+
+@given(CODES, FLIPS, st.integers(0, 15), st.booleans())
+def test_the_same_groups_are_found_as_by_comparing_all(
+    codes: list[int], flips: list[tuple[int, set[int]]], distance: int, odd: bool
 ) -> None:
     for number, bits in flips:
         if number < len(codes):
             codes.append(codes[number] ^ sum(1 << bit for bit in bits))
     array = np.array(codes, np.uint64)
-    assert near_pairs(array, distance).tolist() == compared_one_by_one(array, distance)
+    first = near_groups(array, distance, every_third if odd else None)
+    assert first.tolist() == joined_one_by_one(array, distance, odd)
 
 
-def test_pairs_grow_with_the_number_of_equal_codes_and_not_with_its_square() -> None:
-    codes = np.array([5] * 1000 + [7, 2**63], np.uint64)
-    pairs = near_pairs(codes, 1)
-    assert len(pairs) == 999 + 1000
-    (group,) = clusters(pairs)
-    assert group == list(range(1001))
+def test_what_is_joined_already_stays_joined_and_is_not_asked_about() -> None:
+    codes = np.array([0, 1, 3, 2**40, 2**60 + 7, 2**63], np.uint64)
+    known = np.array([0, 1, 0, 3, 4, 3])
+    assert members(near_groups(codes, 1, known=known)) == [[0, 1, 2, 3, 5]]
+    assert known.tolist() == [0, 1, 0, 3, 4, 3]
+    asked = Asked(apart=len(codes))
+    assert members(near_groups(codes[:3], 2, asked, np.zeros(3, np.int64))) == [[0, 1, 2]]
+    assert asked.pairs == 0
+
+
+class Asked:
+    """Agrees to pairs that are near in a film, and counts what it is asked."""
+
+    def __init__(self, apart: int) -> None:
+        self.apart, self.pairs, self.twice = apart, 0, 0
+        self._seen: set[tuple[int, ...]] = set()
+
+    def __call__(self, pairs: NDArray[np.int64]) -> NDArray[np.bool_]:
+        new = set(map(tuple, pairs.tolist()))
+        self.pairs += len(pairs)
+        self.twice += len(new & self._seen)
+        self._seen |= new
+        agreed: NDArray[np.bool_] = np.abs(pairs[:, 0] - pairs[:, 1]) < self.apart
+        return agreed
+
+
+def film(frames: int) -> NDArray[np.uint64]:
+    """Make up codes of frames that all differ, each pair in a few bits at most."""
+    chance = np.random.default_rng(frames)
+    bits = [chance.choice(64, chance.integers(0, 5), replace=False) for _ in range(frames)]
+    return np.array([0xABCD_1234_5678_9F0E ^ sum(1 << int(bit) for bit in each) for each in bits], np.uint64)
+
+
+@pytest.mark.parametrize("frames", [500, 2000])
+def test_frames_of_a_film_cost_a_few_questions_each(frames: int) -> None:
+    asked = Asked(apart=frames)
+    (group,) = members(near_groups(film(frames), 10, asked))
+    assert group == [*range(frames)]
+    assert asked.pairs <= 10 * frames
+
+
+@pytest.mark.parametrize("frames", [500, 2000])
+def test_a_crowd_that_only_looks_alike_costs_a_bounded_number_of_questions_each(frames: int) -> None:
+    asked = Asked(apart=0)
+    assert members(near_groups(film(frames), 10, asked)) == []
+    # At each of the four distances that are tried one after the other, and what is asked at once.
+    assert asked.pairs <= frames * 4 * (MOST_REFUSED + 2)
+    assert asked.twice == 0
+
+
+def test_thousands_of_equal_codes_are_joined_at_once() -> None:
+    codes = np.array([5] * 3000 + [7, 2**63], np.uint64)
+    asked = Asked(apart=len(codes))
+    (group,) = members(near_groups(codes, 1, asked))
+    assert group == list(range(3001))
+    assert asked.pairs <= 3 * len(codes)
 
 
 @pytest.mark.parametrize("distance", [-1, 16])
 def test_distances_that_bands_cannot_promise_are_refused(distance: int) -> None:
     with pytest.raises(ValueError, match="0 to 15"):
-        near_pairs(np.zeros(2, np.uint64), distance)
+        near_groups(np.zeros(2, np.uint64), distance)
 
 
 def hashed(picture: Image.Image) -> np.uint64:

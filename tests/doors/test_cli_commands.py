@@ -210,6 +210,7 @@ def test_evaluate_sets_scores_beside_the_most_common_caption(evaluate: StubRecip
     others = {line[:26].strip(): line[26:].split() for line in lines}
     assert others["this model"] == ["21.1", "142.3"]
     assert others["most common caption"] == ["2.1", "12.3"]
+    assert "METEOR, SPICE: not computed; cutline score --java computes them" in lines
     for words in ("6 references", "tokenizer ptb", "a most common dog", "teacher forcing", "1.734", "61.2%"):
         assert words in result.stdout
     assert "report: evaluation-test/report.html" in result.stdout

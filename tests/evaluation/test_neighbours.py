@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cutline.evaluation import neighbours
-from cutline.evaluation.neighbours import directions, nearest
+from cutline.evaluation.neighbours import nearest
 from cutline.progress import Silent
+from cutline.runtime.confidence import directions
 
 
 def reader(features):

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from cutline.evaluation import make_scorer, references_of, scoring_tokens
-from cutline.records import Example
+from cutline.evaluation import fingerprint_of, make_scorer, references_of, scoring_tokens, texts_of
+from cutline.records import Example, Hypothesis
 from cutline.text import Tokenizer
 
 WORD, CHARACTER = Tokenizer(level="word"), Tokenizer(level="character")
@@ -51,3 +53,22 @@ def test_references_keep_every_caption():
         "a.png": ("one", "two"),
         "b.png": ("three",),
     }
+
+
+def test_markers_are_stripped_from_both_sides():
+    marked = [example("a", "<start> a dog runs <end>", "startseq one dog endseq"), example("b", "a cat")]
+    plain = [example("a", "a dog runs", "one dog"), example("b", "a cat")]
+    assert references_of(marked) == references_of(plain)
+    texts = texts_of({"a.png": Hypothesis("startseq a dog endseq", (), (), -1.0)})
+    assert texts == {"a.png": "a dog"}
+    scores = make_scorer(marked, WORD).score({**texts, "b.png": "a cat sits"})
+    assert scores == make_scorer(plain, WORD).score({"a.png": "a dog", "b.png": "a cat sits"})
+    assert "|markers:stripped|" in scores.signature
+
+
+def test_the_fingerprint_is_that_of_what_scores_depend_on():
+    examples = [example("a", "one", "two"), example("b", "three")]
+    others = [example("b", "<start> three <end>"), replace(example("a", "two", "one"), split="test")]
+    assert fingerprint_of(examples) == fingerprint_of(others)
+    assert fingerprint_of(examples) != fingerprint_of([example("a", "one", "two"), example("b", "four")])
+    assert fingerprint_of(examples) != fingerprint_of([example("a", "one"), example("b", "three", "two")])

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import contextlib
+import random
+
 import numpy as np
 import pytest
 from tests.fakes import made_up_captions
@@ -35,6 +38,13 @@ def test_some_images_score_the_same_with_the_frequencies_of_all():
     np.testing.assert_allclose(part, everything[::3], rtol=1e-12)
 
 
+def test_words_that_only_the_corpus_has_are_weighted_by_the_corpus():
+    corpus = {"a": ["a red dog"], "b": ["a red cat"], "c": ["a blue dog"], "d": ["two people"]}
+    alone = CiderD({"c": corpus["c"]}, frequencies=DocumentFrequencies.from_references(corpus))
+    everything = CiderD(corpus).score({**dict.fromkeys("abd", ""), "c": "a red dog"})[1]
+    assert alone.score({"c": "a red dog"})[0] == pytest.approx(everything[2])
+
+
 def test_references_outside_the_corpus_are_weighted_as_rare():
     corpus = {str(number): ["a dog on the grass"] for number in range(4)}
     cider = CiderD({"a": ["a zebra zebra on ice"]}, frequencies=DocumentFrequencies.from_references(corpus))
@@ -52,7 +62,22 @@ def test_saved_frequencies_come_back(tmp_path):
     assert CiderD(references, frequencies=loaded).score(hypotheses)[1].tolist() == expected.tolist()
 
 
-@pytest.mark.parametrize("damage", ["missing", "empty", "text", "cut", "other arrays", "bad words"])
+ODD_ARRAYS = {
+    "too few counts": {"counts_1": np.array([1], np.int32)},
+    "counts of text": {"counts_1": np.array(["a", "b"])},
+    "counts in two axes": {"counts_1": np.array([[1], [1]])},
+    "counts beyond the images": {"counts_1": np.array([1, 9])},
+    "words that are no list": {"words": np.frombuffer(b"7", np.uint8)},
+    "words that are no text": {"words": np.frombuffer(b"[1, 2]", np.uint8)},
+    "keys of other words": {"keys_2": np.array([7 << 32], np.int64)},
+    "two numbers of images": {"images": np.array([1, 2])},
+    "no images": {"images": np.array(0)},
+}
+
+
+@pytest.mark.parametrize(
+    "damage", ["missing", "empty", "text", "cut", "other arrays", "bad words", *ODD_ARRAYS]
+)
 def test_a_damaged_file_is_refused(tmp_path, damage):
     path = tmp_path / "frequencies.npz"
     DocumentFrequencies.from_references({"a": ["a dog"]}).save(path)
@@ -61,9 +86,26 @@ def test_a_damaged_file_is_refused(tmp_path, damage):
         path.unlink()
     elif damage == "other arrays":
         np.savez(path, images=np.array(1))
+    elif damage in ODD_ARRAYS:
+        with np.load(path) as arrays:
+            np.savez(path, **{**arrays, **ODD_ARRAYS[damage]})
     elif damage == "bad words":
         np.savez(path, words=np.frombuffer(b"{", np.uint8))
     else:
         path.write_bytes({"empty": b"", "text": b"hello", "cut": content[: len(content) // 2]}[damage])
     with pytest.raises(DataError, match="not readable as saved document frequencies"):
         DocumentFrequencies.load(path)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_file_in_which_a_byte_has_changed_is_read_or_refused(tmp_path, seed):
+    path = tmp_path / "frequencies.npz"
+    DocumentFrequencies.from_references(made_up_captions(5)[1]).save(path)
+    content = path.read_bytes()
+    rng = random.Random(seed)
+    for _ in range(250):
+        damaged = bytearray(content)
+        damaged[rng.randrange(len(content))] ^= rng.randrange(1, 256)
+        path.write_bytes(damaged)
+        with contextlib.suppress(DataError):
+            CiderD({"a": ["a dog runs on the grass"]}, frequencies=DocumentFrequencies.load(path))

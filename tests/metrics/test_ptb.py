@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cutline.metrics import tokenise_ptb
+from cutline.metrics import ptb, tokenise_ptb
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "ptb_tokens.json").read_text(encoding="utf-8"))
 
@@ -86,3 +86,9 @@ def test_tokens_of_real_captions_are_those_of_the_java_tokenizer(shared_folder, 
     ]
     assert len(captions) > 4000
     assert differing == []
+
+
+def test_no_text_leaves_anything_behind_in_the_module():
+    before = len(ptb._SHAPE_OF)
+    assert tokenise_ptb("чёрная собака, 狗 क्ष 🚌") == ["чёрная", "собака", "狗", "क्ष"]
+    assert len(ptb._SHAPE_OF) == before

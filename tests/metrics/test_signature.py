@@ -30,7 +30,8 @@ def test_a_scorer_says_what_it_knows_and_is_told_the_rest():
         {"a": "x", "b": "y"}, facts={"split": "val", "decoding": "greedy | at most 20"}
     )
     assert scores.signature == (
-        "cutline:1|tokenizer:ptb|case:lower|markers:stripped|references:1-2|document frequencies:7 images"
+        "cutline:1|tokenizer:ptb|case:lower|markers:stripped|references:1-2|document frequencies:7 images "
+        f"({frequencies.fingerprint})"
         "|decoding:greedy / at most 20|split:val"
     )
 
@@ -41,3 +42,15 @@ def test_a_scorer_says_what_it_knows_and_is_told_the_rest():
 def test_case_is_found_out_by_trying(tokenise, case):
     scores = Scorer({"a": ["A dog"]}, tokenise, "own").score({"a": "a dog"})
     assert f"|tokenizer:own|case:{case}|" in scores.signature
+
+
+def test_another_corpus_of_as_many_images_has_another_signature():
+    def signature_with(corpus):
+        frequencies = DocumentFrequencies.from_references(corpus)
+        return Scorer({"a": ["a dog"]}, frequencies=frequencies).score({"a": "a dog"}).signature
+
+    one = {"x": ["a red dog", "a dog"], "y": ["two cats"]}
+    same = {"y": ["two cats"], "x": ["a dog", "a red dog"]}
+    assert signature_with(one) == signature_with(same)
+    assert signature_with(one) != signature_with({"x": ["a red dog", "a dog"], "y": ["two dogs"]})
+    assert signature_with(one) != signature_with({"x": ["red a dog", "a dog"], "y": ["two cats"]})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import shutil
@@ -14,8 +15,10 @@ from PIL import Image
 from tests.fakes import made_up_evaluation
 from tests.recipes.conftest import World, write_table
 
+from cutline.data.readers import read_dataset
 from cutline.data.splits import load_splits
 from cutline.errors import BundleError, ConfigError, CutlineError, DataError, RunError, SplitError
+from cutline.evaluation import fingerprint_of
 from cutline.recipes.evaluate import evaluate
 from cutline.recipes.results import load_evaluation, save_evaluation
 from cutline.recipes.train import train
@@ -62,6 +65,36 @@ def test_markers_are_in_neither_captions_nor_references(result):
         assert "<" not in text
 
 
+@pytest.fixture(scope="module")
+def marked(world: World) -> Run:
+    """A run on captions that carry markers, which the model learns to write."""
+    rows = [line.split(",") for line in world.table.read_text().splitlines()[1:]]
+    lines = [f"{image},startseq {caption} endseq" for image, caption in rows]
+    table = world.table.parent / "marked.csv"
+    table.write_text("\n".join(["image,caption", *lines]) + "\n")
+    return train(table, "show_tell", world.folder / "marked", overrides=world.options)
+
+
+def test_markers_in_a_table_raise_no_score(world, marked, tmp_path):
+    found = evaluate(marked.folder, world.table.parent / "marked.csv", split="all", out=tmp_path / "out")
+    clean = evaluate(marked.folder, world.table, split="all", out=tmp_path / "clean")
+    assert found.references == clean.references
+    assert found.captions == clean.captions
+    assert not any("seq" in text for text in (*found.captions.values(), found.most_common.caption))
+    assert found.image_scores == clean.image_scores
+    assert found.slices == clean.slices
+    for one, other in zip(found.baselines, clean.baselines, strict=True):
+        assert (one.name, one.scores.intervals) == (other.name, other.scores.intervals)
+    everybody = (found.scores, *(baseline.scores for baseline in found.baselines))
+    assert all("|markers:stripped|" in scores.signature for scores in everybody)
+    assert "markers stripped from both sides" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_markers_do_not_choose_the_epoch(world, marked, tmp_path):
+    val = evaluate(marked.folder, world.table, split="val", out=tmp_path / "out")
+    assert marked.history[marked.best_epoch - 1].cider_d == pytest.approx(val.scores.cider_d)
+
+
 def test_everything_is_written_beside_the_run(trained, result):
     folder = Path(trained.folder) / "evaluation-test"
     assert sorted(path.name for path in folder.iterdir()) == [
@@ -93,6 +126,21 @@ def test_the_split_of_the_run_counts_not_a_new_draw(world, trained, tmp_path):
     for model in (trained.folder, f"{trained.folder}/bundle"):
         result = evaluate(model, world.table, out=tmp_path / Path(model).name, overrides=options)
         assert set(result.captions) == images_of(trained, "test")
+
+
+def test_the_bundle_inside_a_run_is_evaluated_as_the_run_is(world, trained, tmp_path, monkeypatch):
+    run = Path(shutil.copytree(trained.folder, tmp_path / "run"))
+    shutil.rmtree(run / "evaluation-test", ignore_errors=True)
+    monkeypatch.chdir(run / "bundle")
+    evaluate(".", world.table)
+    assert sorted(path.name for path in (run / "evaluation-test").iterdir()) == [
+        "captions.json",
+        "evaluation.json",
+        "report.html",
+    ]
+    page = (run / "evaluation-test" / "report.html").read_text()
+    assert "<title>run: test split" in page
+    assert "Loss (teacher-forced)" in page
 
 
 def test_images_the_run_has_never_seen_are_test_images(trained, tmp_path):
@@ -280,7 +328,10 @@ def test_a_good_model_looks_at_the_pictures_and_beats_everybody_but_people(world
     assert names == ["human", "most common caption", "random training caption", "nearest neighbour",
                      "consensus of neighbours"]  # fmt: skip
     assert all(baseline.scores.intervals for baseline in found.baselines)
-    assert f"split:all|data:{found.data_fingerprint}" in found.scores.signature
+    examples = read_dataset(world.table).examples
+    images = {example.image_id: Path(example.image).read_bytes() for example in examples}
+    identified = [replace(e, digest=hashlib.sha256(images[e.image_id]).hexdigest()) for e in examples]
+    assert found.scores.signature.endswith(f"|split:all|data:{fingerprint_of(identified)}")
     assert load_evaluation(tmp_path / "out") == found
 
 

@@ -35,6 +35,9 @@ def interrupted(world: World, run: Path) -> tuple[EvaluationResult, list[str]]:
     with pytest.raises(KeyboardInterrupt):
         evaluate(run, world.table, learning_curve=True, progress=progress)
     assert not (run / "learning-curve" / "50").exists()
+    # Hours of training may have been ahead: what was measured before them can be read.
+    assert "CIDEr-D" in (run / "evaluation-test" / "report.html").read_text()
+    assert "drawing the report" in [name for name, _ in progress.stages]
     return load_evaluation(run / "evaluation-test"), progress.notes
 
 

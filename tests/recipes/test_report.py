@@ -148,6 +148,7 @@ def test_what_is_no_run_is_refused(tmp_path: Path, make: object, message: str) -
 
 def test_evaluations_go_into_the_run_and_those_of_a_bundle_alone_here(run: Path, tmp_path: Path) -> None:
     assert evaluation_folder(run, "val") == run / "evaluation-val"
+    assert evaluation_folder(run / "bundle", "val") == run / "evaluation-val"
     assert evaluation_folder(tmp_path / "bundle", "val") == Path("evaluation-val")
 
 

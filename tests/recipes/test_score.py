@@ -300,6 +300,17 @@ def test_nothing_but_scores_is_replaced(name: str, message: str, world: World) -
     assert world.h.read_bytes() == before
 
 
+def test_a_large_file_in_the_way_is_refused_without_being_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "captions.json"
+    with output.open("wb") as stream:
+        stream.truncate(1 << 30)
+    monkeypatch.setattr(Path, "read_bytes", lambda path: pytest.fail(f"{path} was read"))
+    with pytest.raises(ConfigError, match="does not hold scores"):
+        check_score_output(output)
+
+
 def test_rows_that_cannot_be_used_are_kept_as_problems(world: World, tmp_path: Path) -> None:
     listed = [{"image": image, "caption": texts} for image, texts in world.references.items()]
     references = dump(tmp_path / "r.json", [*listed, {"image": "0.jpg", "caption": 5}])

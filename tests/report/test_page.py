@@ -172,11 +172,20 @@ def test_bars_are_as_long_as_their_scores(whole: Page) -> None:
 
 def test_scores_that_were_not_computed_have_no_column(tmp_path: Path) -> None:
     result = made_up_evaluation(tmp_path)
-    assert "METEOR" not in render_report(title="x", evaluations=[result])
+    page = Page(render_report(title="x", evaluations=[result]))
+    assert ("th", "METEOR") not in page.words
+    told = "METEOR, SPICE: not computed; cutline score --java computes them"
+    assert told in page.inside("Not measured:", "teacher forcing")
     scored = replace(result, scores=replace(result.scores, meteor=20.5))
     page = Page(render_report(title="x", evaluations=[scored]))
-    assert "METEOR" in page.text
+    assert ("th", "METEOR") in page.words
     assert "20.5" in page.text
+    assert "SPICE: not computed" in page.inside("Not measured:", "teacher forcing")
+    words = replace(result, scores=replace(result.scores, tokenizer="character"))
+    page = Page(render_report(title="x", evaluations=[words]))
+    assert "METEOR, SPICE: not computed; they are for English" in page.text
+    both = replace(result, scores=replace(result.scores, meteor=20.5, not_computed={"spice": "no Java"}))
+    assert "not computed;" not in render_report(title="x", evaluations=[both])
 
 
 def test_teacher_forced_figures_are_named_so(page: Page) -> None:

@@ -46,7 +46,7 @@ def test_the_headline_climbs_with_the_score(
 ) -> None:
     verdict = judge(scoring(whole, model))
     assert verdict.headline.startswith(headline)
-    assert verdict.level == verdict.findings[0].level == level
+    assert verdict.level == verdict.answers[0].level == level
 
 
 def test_scores_whose_intervals_meet_are_not_told_apart(whole: EvaluationResult) -> None:
@@ -70,24 +70,24 @@ def test_a_model_that_does_not_look_is_told_first_with_its_causes(whole: Evaluat
     verdict = judge(replace(scoring(whole, 90.0), looking=blind))
     assert verdict.headline == "It is not looking at the picture"
     assert verdict.level == POOR
-    finding = verdict.findings[1]
-    assert (finding.answer, finding.level) == ("no", POOR)
-    assert finding.causes == ("It was trained for one epoch.",)
-    assert "by 5 % only: 60.0 with its own image, 57.0 with another one" in finding.text
+    found = verdict.answers[1]
+    assert (found.short, found.level) == ("no", POOR)
+    assert found.causes == ("It was trained for one epoch.",)
+    assert "by 5 % only: 60.0 with its own image, 57.0 with another one" in found.text
 
 
 def test_a_score_that_rises_with_other_images_is_told_without_a_negative_fall(
     whole: EvaluationResult,
 ) -> None:
     verdict = judge(replace(whole, looking=LookingTest(10.0, 11.0, looking=False)))
-    assert "falls not at all" in verdict.findings[1].text
-    assert "-" not in verdict.findings[1].text
+    assert "falls not at all" in verdict.answers[1].text
+    assert "-" not in verdict.answers[1].text
 
 
 def test_the_model_is_measured_with_the_references_that_people_were(whole: EvaluationResult) -> None:
     # 48.2 against all references would be 58 %; 45.0 against those of people is 54 %.
     assert "54 %" in judge(whole).headline
-    assert "against the same references the model scores 45.0" in judge(whole).findings[0].text
+    assert "against the same references the model scores 45.0" in judge(whole).answers[0].text
 
 
 @pytest.mark.parametrize(
@@ -98,23 +98,23 @@ def test_confidences_are_believed_by_how_far_they_are_off(
 ) -> None:
     assert whole.calibration is not None
     calibration = replace(whole.calibration, expected_calibration_error=error)
-    finding = judge(replace(whole, calibration=calibration)).findings[2]
-    assert (finding.answer, finding.level) == (answer, level)
+    found = judge(replace(whole, calibration=calibration)).answers[2]
+    assert (found.short, found.level) == (answer, level)
 
 
 def test_confidences_that_are_off_by_no_more_than_chance_are_believed(whole: EvaluationResult) -> None:
     assert whole.calibration is not None
     calibration = replace(whole.calibration, expected_calibration_error=0.09, error_by_chance=0.1)
-    finding = judge(replace(whole, calibration=calibration)).findings[2]
-    assert (finding.answer, finding.level) == ("yes", GOOD)
-    assert "exactly right would be off by 10.0 %" in finding.text
+    found = judge(replace(whole, calibration=calibration)).answers[2]
+    assert (found.short, found.level) == ("yes", GOOD)
+    assert "exactly right would be off by 10.0 %" in found.text
 
 
 def test_what_was_not_measured_is_not_known(tmp_path: Path) -> None:
     verdict = judge(made_up_evaluation(tmp_path))
-    assert [finding.level for finding in verdict.findings] == [FAIR, NONE, NONE]
-    assert len(verdict.findings) == 3
-    assert all(finding.text for finding in verdict.findings)
+    assert [found.level for found in verdict.answers] == [FAIR, NONE, NONE]
+    assert len(verdict.answers) == 3
+    assert all(found.text for found in verdict.answers)
 
 
 def test_without_people_copying_is_the_bar_and_without_copies_people_are(whole: EvaluationResult) -> None:

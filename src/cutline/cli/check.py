@@ -43,7 +43,8 @@ Encoder = Annotated[
 Model = Annotated[
     str | None,
     typer.Option(
-        metavar="MODEL", help="Also list val and test captions that this run or bundle finds unlikely."
+        metavar="MODEL",
+        help="Also list captions that this run or bundle finds unlikely, of images it was not trained on.",
     ),
 ]
 

@@ -21,7 +21,7 @@ from cutline.cli.options import (
     reading_overrides,
 )
 from cutline.cli.screen import Screen, failed_items
-from cutline.records import Baseline, Calibration, EvaluationResult, LearningCurve, Scores
+from cutline.records import HUMAN, SCORE_NAMES, Baseline, Calibration, EvaluationResult, LearningCurve, Scores
 
 Split = Annotated[str, typer.Option(metavar="NAME", help="Split to evaluate on: train, val, test or all.")]
 Out = Annotated[
@@ -77,27 +77,18 @@ def evaluate(
     if result.learning_curve is not None:
         screen.lines(_learning(result.learning_curve))
     screen.lines(f"report: {folder / 'report.html'}")
-    # The captions of thousands of images are in the files; a terminal or a script gets the figures.
-    figures = {
-        field.name: getattr(result, field.name)
-        for field in fields(result)
-        if field.name not in _IN_FILES_ONLY
-    }
-    figures["slices"] = [replace(part, image_ids=()) for part in result.slices]
-    screen.document({**figures, "report": folder / "report.html"})
+    screen.document({**_figures(result), "report": folder / "report.html"})
     return SOME_FAILED if failed else DONE
 
 
-_SCORES = {
-    "BLEU-1": "bleu_1",
-    "BLEU-2": "bleu_2",
-    "BLEU-3": "bleu_3",
-    "BLEU-4": "bleu_4",
-    "ROUGE-L": "rouge_l",
-    "CIDEr": "cider",
-    "CIDEr-D": "cider_d",
-}
-_COMPARED = {"BLEU-4": "bleu_4", "CIDEr-D": "cider_d"}
+def _figures(result: EvaluationResult) -> dict[str, object]:
+    """Leave the captions of thousands of images to the files."""
+    names = (field.name for field in fields(result) if field.name not in _IN_FILES_ONLY)
+    found = {name: getattr(result, name) for name in names}
+    return {**found, "slices": [replace(part, image_ids=()) for part in result.slices]}
+
+
+_COMPARED = ("bleu_4", "cider_d")
 
 
 def _table(result: EvaluationResult) -> str:
@@ -107,7 +98,8 @@ def _table(result: EvaluationResult) -> str:
         f"{model.images:,} {result.split} images, {model.references:,} references, "
         f"tokenizer {model.tokenizer}, {result.decoding}",
         f"{'scores ×100':14}{'':8}   95 % interval",
-        *(f"{name:14}{_score(model, field)}" for name, field in _SCORES.items()),
+        *(f"{SCORE_NAMES[field]:14}{_score(model, field)}" for field in model.computed()),
+        *([model.left_out()] if model.left_out() else []),
         "",
         *_comparison(result),
         "",
@@ -124,19 +116,21 @@ def _score(scores: Scores, field: str) -> str:
 
 def _comparison(result: EvaluationResult) -> list[str]:
     """Set the model beside everybody else, the best first."""
-    human = result.baseline("human")
+    human = result.baseline(HUMAN)
     others = [(other.name, other.scores) for other in result.baselines if other is not human]
     ranked = sorted([("this model", result.scores), *others], key=lambda row: -row[1].cider_d)
-    head = f"{'on the same images':26}" + "".join(f"{name:>8}{'95 % interval':>17}" for name in _COMPARED)
+    head = f"{'on the same images':26}" + "".join(
+        f"{SCORE_NAMES[field]:>8}{'95 % interval':>17}" for field in _COMPARED
+    )
     return [head, *(_row(*row) for row in ranked), *(_with_people(human) if human else [])]
 
 
 def _row(name: str, scores: Scores) -> str:
-    return f"{name:26}" + "".join(f"{_score(scores, field):25}" for field in _COMPARED.values()).rstrip()
+    return f"{name:26}" + "".join(f"{_score(scores, field):25}" for field in _COMPARED).rstrip()
 
 
 def _with_people(human: Baseline) -> list[str]:
-    rows = [("human", human.scores), ("this model", human.model_scores)]
+    rows = [(HUMAN, human.scores), ("this model", human.model_scores)]
     count = f"{human.references_per_image:.3g}"
     return [
         f"a person's caption against the other {count} of its image, and the model likewise:",

@@ -13,21 +13,10 @@ from cutline.cli.door import door
 from cutline.cli.failures import DONE, SOME_FAILED
 from cutline.cli.screen import Screen, failed_items, visible
 from cutline.errors import ImageMismatchError
-from cutline.records import Comparison, ScoredCaptions, ScoreReport
+from cutline.records import SCORE_NAMES, Comparison, ScoredCaptions, ScoreReport
 
 _READING = "How files are read"
 _SCORING = "How captions are scored"
-_NAMES: Final = {
-    "bleu_1": "BLEU-1",
-    "bleu_2": "BLEU-2",
-    "bleu_3": "BLEU-3",
-    "bleu_4": "BLEU-4",
-    "rouge_l": "ROUGE-L",
-    "cider": "CIDEr",
-    "cider_d": "CIDEr-D",
-    "meteor": "METEOR",
-    "spice": "SPICE",
-}
 _CLEAR: Final = 0.05
 _NOT_ASKED: Final = "it needs Java; ask for it with --java"
 
@@ -170,7 +159,7 @@ def _lines(report: ScoreReport) -> Iterator[str]:
 
 
 def _table(scored: ScoredCaptions) -> Iterator[str]:
-    for name, shown in _NAMES.items():
+    for name, shown in SCORE_NAMES.items():
         value = getattr(scored.scores, name)
         if value is None:
             yield f"{shown:9}   not computed: {scored.scores.not_computed.get(name, _NOT_ASKED)}"
@@ -214,7 +203,7 @@ def _compare(one: Comparison) -> str:
         >>> _compare(Comparison("bleu_4", 18.0, 17.9, -0.1, 0.6, 0.71))
         'BLEU-4        18.0     17.9   no clear difference: -0.1 ± 0.6 BLEU-4, p = 0.710'
     """
-    name = _NAMES[one.metric]
+    name = SCORE_NAMES[one.metric]
     if one.p_value < _CLEAR:
         verdict = f"{'B' if one.difference > 0 else 'A'} is better by {abs(one.difference):.1f}"
     else:

@@ -5,13 +5,16 @@ brighter. Codes that differ in few bits are found by multi-index hashing (Norouz
 Search in Hamming Space with Multi-Index Hashing", CVPR 2012): cut into four bands of 16 bits, two codes
 that differ in at most ``d`` bits differ in at most ``d // 4`` bits of one band, so that only codes that share
 such a band are compared.
+
+What is wanted are groups, not pairs, of which a thousand frames of a film have half a million: the nearest
+codes come first, and those that are in one group already are not compared again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import combinations
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,9 +29,16 @@ _LOWEST: Final = 8
 LUMA: Final = np.array([0.299, 0.587, 0.114], np.float32)
 """Shares of red, green and blue in grey."""
 
-_COMPARED_AT_ONCE: Final = 1 << 22
-_EQUAL_PAIRED: Final = 40
+_RADII: Final = (0, 3, 7, 11, 15)
+_COMPARED_AT_ONCE: Final = 1 << 20
+_ASKED_AT_ONCE: Final = 1 << 10
+MOST_REFUSED: Final = 100
+"""Refusals after which a code is no longer compared with others that had as many."""
+
 _PROJECTION_SEED: Final = 0
+
+Agree: TypeAlias = Callable[[NDArray[np.int64]], NDArray[np.bool_]]
+"""From P pairs of positions, int64 (P, 2), to whether the two are to be joined, bool (P,)."""
 
 
 def _cosines() -> NDArray[np.float32]:
@@ -98,64 +108,166 @@ def projection_hashes(features: NDArray[np.floating]) -> NDArray[np.uint64]:
     return _packed(np.asarray(features, np.float32) @ directions > 0)
 
 
-def near_pairs(codes: NDArray[np.uint64], distance: int) -> NDArray[np.int64]:
-    """Return all pairs of codes that differ in at most ``distance`` bits.
+def near_groups(
+    codes: NDArray[np.uint64],
+    distance: int,
+    agree: Agree | None = None,
+    known: NDArray[np.int64] | None = None,
+) -> NDArray[np.int64]:
+    """Join what has codes that differ in at most ``distance`` bits: all that is near the same is one group.
 
-    Where more than :data:`_EQUAL_PAIRED` codes are equal, each of them is paired with the first alone, so
-    that a thousand copies give a thousand pairs and not half a million.
+    The nearest come first, and two that are in the same group are not asked about. Where very many codes are
+    near each other and ``agree`` refuses nearly all of them, no more is asked about two that were both
+    refused :data:`MOST_REFUSED` times at about that distance; so the time grows with N, not with its square.
 
     Args:
         codes: uint64 (N,).
         distance: Bits, 0 to 15.
+        agree: Looks closer at near pairs; all are joined without it.
+        known: Groups that are there already, as this function returns them.
 
     Returns:
-        int64 (P, 2), each row two positions in ``codes``, the smaller one first; rows in rising order.
+        int64 (N,): for each position the first one of its group, which is itself for those that are alone.
 
     Example:
-        >>> near_pairs(np.array([0b1111, 0b0000, 0b0111], np.uint64), 1).tolist()
-        [[0, 2]]
+        >>> near_groups(np.array([0b1111, 0b0000, 0b0111], np.uint64), 1).tolist()
+        [0, 1, 0]
     """
     if not 0 <= distance < _BANDS * 4:
         raise ValueError(f"a distance of {distance} bits; allowed are 0 to {_BANDS * 4 - 1}")
-    different, first, inverse = np.unique(codes, return_index=True, return_inverse=True)
-    found = [first[pairs] for pairs in _near_among(different, distance)]
-    groups: list[NDArray[np.int64]] = np.split(
-        np.argsort(inverse, kind="stable"), np.cumsum(np.bincount(inverse, minlength=len(different)))[:-1]
-    )
-    equal = [pairs for group in groups if len(group) > 1 for pairs in [_paired(group)]]
-    crossing = [_crossed(pair, groups, inverse) for pairs in found for pair in pairs]
-    pairs = np.concatenate([np.empty((0, 2), np.int64), *equal, *crossing])
-    return np.unique(np.sort(pairs, axis=1), axis=0)
+    joining = _Joining(np.arange(len(codes)) if known is None else known.copy(), agree)
+    nearer = -1
+    for radius in sorted({min(radius, distance) for radius in _RADII}):
+        joining.refused[:] = 0
+        for pairs in _near_pairs(codes, (nearer, radius), joining):
+            joining.settle(pairs)
+        nearer = radius
+    return joining.first
 
 
-def _paired(group: NDArray[np.int64]) -> NDArray[np.int64]:
-    if len(group) <= _EQUAL_PAIRED:
-        return np.array(list(combinations(group.tolist(), 2)), np.int64)
-    return np.column_stack([np.full(len(group) - 1, group[0]), group[1:]])
+class _Joining:
+    """Groups that grow, and how often joining was refused.
+
+    Attributes:
+        first: int64 (N,): the first position of each one's group.
+        refused: int64 (N,): how often each one was refused lately.
+        changes: Rises with every change of the two.
+    """
+
+    def __init__(self, first: NDArray[np.int64], agree: Agree | None) -> None:
+        self.first = first
+        self.refused = np.zeros(len(first), np.int64)
+        self.changes = 0
+        self._agree = agree
+
+    def is_open(self, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Tell which pairs are worth a look: neither joined nor hopeless."""
+        hopeless = np.minimum(self.refused[left], self.refused[right]) >= MOST_REFUSED
+        open_pairs: NDArray[np.bool_] = (self.first[left] != self.first[right]) & ~hopeless
+        return open_pairs
+
+    def settle(self, pairs: NDArray[np.int64]) -> None:
+        """Look at pairs, some at a time, so that what the first of them join is not asked about again."""
+        for at in range(0, len(pairs), _ASKED_AT_ONCE):
+            some = pairs[at : at + _ASKED_AT_ONCE]
+            some = some[self.is_open(*some.T)]
+            if not len(some):
+                continue
+            agreed = np.ones(len(some), np.bool_) if self._agree is None else self._agree(some)
+            self.refused += np.bincount(some[~agreed].ravel(), minlength=len(self.first))
+            self._join(some[agreed])
+            self.changes += 1
+
+    def _join(self, pairs: NDArray[np.int64]) -> None:
+        while (apart := self.first[pairs[:, 0]] != self.first[pairs[:, 1]]).any():
+            pairs = pairs[apart]
+            firsts = self.first[pairs]
+            np.minimum.at(self.first, firsts, firsts.min(axis=1, keepdims=True))
+            while ((further := self.first[self.first]) != self.first).any():
+                self.first = further
 
 
-def _crossed(
-    pair: NDArray[np.int64], groups: Sequence[NDArray[np.int64]], inverse: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Pair what shares one of two near codes with what shares the other."""
-    left, right = (groups[inverse[position]] for position in pair)
-    if len(left) * len(right) > _EQUAL_PAIRED**2:
-        left = left[:1]
-    return np.array([(one, other) for one in left for other in right], np.int64).reshape(-1, 2)
+def _near_pairs(
+    codes: NDArray[np.uint64], ring: tuple[int, int], joining: _Joining
+) -> Iterator[NDArray[np.int64]]:
+    """Yield the pairs that differ in more bits than the first number and at most the second, each once.
 
+    Args:
+        codes: uint64 (N,).
+        ring: The two numbers.
+        joining: Which pairs need not be looked at; it may change from one result to the next.
 
-def _near_among(codes: NDArray[np.uint64], distance: int) -> Iterator[NDArray[np.int64]]:
-    """Yield pairs of positions in different codes, (P, 2); a pair that shares several bands comes again."""
-    masks = _flips(distance // _BANDS)
-    for band in range(_BANDS):
-        shift = np.uint64(band * _BAND_BITS)
-        values = ((codes >> shift) & np.uint64(0xFFFF)).astype(np.int64)
-        order = np.argsort(values, kind="stable")
-        sizes = np.bincount(values, minlength=1 << _BAND_BITS)
-        starts = np.concatenate([[0], np.cumsum(sizes)])
+    Yields:
+        int64 (P, 2), the smaller position first.
+    """
+    nearer, radius = ring
+    masks = _flips(radius // _BANDS)
+    for band in range(_BANDS if radius else 1):
+        buckets = _Buckets(_band(codes, band), joining)
         for mask in masks:
-            probed = values ^ mask
-            yield from _compared(codes, (order, starts[probed], sizes[probed]), distance)
+            for left, right in buckets.probe(mask):
+                differing = codes[left] ^ codes[right]
+                bits = np.bitwise_count(differing)
+                near = (bits > nearer) & (bits <= radius) & joining.is_open(left, right)
+                # A pair that shares several bands was found by the first of them.
+                for earlier in range(band):
+                    near[near] = np.bitwise_count(_band(differing[near], earlier)) > radius // _BANDS
+                if near.any():
+                    yield np.column_stack([left[near], right[near]])
+
+
+def _band(codes: NDArray[np.uint64], band: int) -> NDArray[np.int64]:
+    values: NDArray[np.int64] = ((codes >> np.uint64(band * _BAND_BITS)) & np.uint64(0xFFFF)).astype(np.int64)
+    return values
+
+
+class _Buckets:
+    """Positions by the value of one band of their codes."""
+
+    def __init__(self, values: NDArray[np.int64], joining: _Joining) -> None:
+        self._values, self._joining = values, joining
+        self._order = np.argsort(values, kind="stable")
+        self._sizes = np.bincount(values, minlength=1 << _BAND_BITS)
+        self._starts = np.cumsum(self._sizes) - self._sizes
+        self._filled = np.flatnonzero(self._sizes)
+        self._only_group = np.full(len(self._sizes), -1)
+        self._hopeless = np.zeros(len(self._sizes), np.bool_)
+        self._seen = -1
+
+    def probe(self, mask: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """Yield positions beside later ones whose values differ from theirs by a mask, some at a time."""
+        probed = self._values ^ mask
+        todo = self._with_open(np.arange(len(probed)), probed)
+        while len(todo):
+            ends = np.cumsum(self._sizes[probed[todo]])
+            stop = max(1, int(np.searchsorted(ends, _COMPARED_AT_ONCE)))
+            now, counts = todo[:stop], self._sizes[probed[todo[:stop]]]
+            left = np.repeat(now, counts)
+            within = np.arange(len(left)) - np.repeat(np.cumsum(counts) - counts, counts)
+            right = self._order[np.repeat(self._starts[probed[now]], counts) + within]
+            later = right > left
+            yield left[later], right[later]
+            todo = self._with_open(todo[stop:], probed)
+
+    def _with_open(self, positions: NDArray[np.int64], probed: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the positions that may have an open pair in the bucket that they probe."""
+        if self._seen != self._joining.changes:
+            self._look_again()
+        bucket = probed[positions]
+        joined = self._only_group[bucket] == self._joining.first[positions]
+        hopeless = self._hopeless[bucket] & (self._joining.refused[positions] >= MOST_REFUSED)
+        found: NDArray[np.int64] = positions[(self._sizes[bucket] > 0) & ~joined & ~hopeless]
+        return found
+
+    def _look_again(self) -> None:
+        if len(self._filled):
+            starts = self._starts[self._filled]
+            groups, refused = self._joining.first[self._order], self._joining.refused[self._order]
+            lowest = np.minimum.reduceat(groups, starts)
+            alone = lowest == np.maximum.reduceat(groups, starts)
+            self._only_group[self._filled] = np.where(alone, lowest, -1)
+            self._hopeless[self._filled] = np.minimum.reduceat(refused, starts) >= MOST_REFUSED
+        self._seen = self._joining.changes
 
 
 def _flips(bits: int) -> list[int]:
@@ -167,53 +279,17 @@ def _flips(bits: int) -> list[int]:
     ]
 
 
-def _compared(
-    codes: NDArray[np.uint64],
-    bucket: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
-    distance: int,
-) -> Iterator[NDArray[np.int64]]:
-    """Compare every code with those in its bucket, given as order, start and size per code."""
-    order, starts, sizes = bucket
-    ends = np.cumsum(sizes)
-    at = 0
-    while at < len(codes):
-        done = ends[at - 1] if at else 0
-        stop = max(at + 1, int(np.searchsorted(ends, done + _COMPARED_AT_ONCE)))
-        counts = sizes[at:stop]
-        left = np.repeat(np.arange(at, at + len(counts)), counts)
-        within = np.arange(len(left)) - np.repeat(np.cumsum(counts) - counts, counts)
-        right = order[np.repeat(starts[at:stop], counts) + within]
-        later = right > left
-        left, right = left[later], right[later]
-        near = np.bitwise_count(codes[left] ^ codes[right]) <= distance
-        if near.any():
-            yield np.column_stack([left[near], right[near]])
-        at = stop
-
-
 def _packed(bits: NDArray[np.bool_]) -> NDArray[np.uint64]:
     return np.ascontiguousarray(np.packbits(bits, axis=1)).view(np.uint64).reshape(-1)
 
 
-def clusters(pairs: NDArray[np.int64]) -> list[list[int]]:
-    """Join pairs into groups: whatever is near the same thing is in the same group.
+def members(first: NDArray[np.int64]) -> list[list[int]]:
+    """Return the groups of two and more, given as :func:`near_groups` returns them.
 
     Example:
-        >>> clusters(np.array([[0, 2], [2, 5], [1, 3]]))
-        [[0, 2, 5], [1, 3]]
+        >>> members(np.array([0, 1, 0, 1, 4]))
+        [[0, 2], [1, 3]]
     """
-    leader: dict[int, int] = {}
-
-    def lead(member: int) -> int:
-        while leader.setdefault(member, member) != member:
-            leader[member] = leader[leader[member]]
-            member = leader[member]
-        return member
-
-    for left, right in pairs.tolist():
-        first, second = sorted((lead(left), lead(right)))
-        leader[second] = first
-    groups: dict[int, list[int]] = {}
-    for member in sorted(leader):
-        groups.setdefault(lead(member), []).append(member)
-    return list(groups.values())
+    order = np.argsort(first, kind="stable")
+    starts = np.flatnonzero(np.diff(first[order])) + 1
+    return [group.tolist() for group in np.split(order, starts) if len(group) > 1]

@@ -5,7 +5,9 @@ from cutline.evaluation.captioning import ReadFeatures, caption_examples, captio
 from cutline.evaluation.looking import Circumstances, looking_test
 from cutline.evaluation.scoring import (
     ScoringTokens,
+    fingerprint_of,
     make_scorer,
+    plain_captions,
     references_of,
     scoring_tokens,
     texts_of,
@@ -19,9 +21,11 @@ __all__ = [
     "caption_examples",
     "caption_lists",
     "compare_with_others",
+    "fingerprint_of",
     "looking_test",
     "make_scorer",
     "most_common_caption",
+    "plain_captions",
     "references_of",
     "scoring_tokens",
     "texts_of",

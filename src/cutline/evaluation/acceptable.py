@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from cutline.metrics import CiderD
+from cutline.metrics import CiderD, DocumentFrequencies
 
 Floats = NDArray[np.float64]
 
@@ -59,8 +59,10 @@ def define_acceptable(
     Raises:
         DataError: There is no image, or one without a reference.
     """
-    chance = float(np.percentile(_scores_of_strangers(references, tokenise), 95))
-    people = _scores_of_people(references, tokenise)
+    # Those of all references in every round, so that the same words count for everybody.
+    frequencies = DocumentFrequencies.from_references(references, tokenise)
+    chance = float(np.percentile(_scores_of_strangers(references, tokenise, frequencies), 95))
+    people = _scores_of_people(references, tokenise, frequencies)
     lower = float(np.percentile(people, 25)) if people is not None else 0.0
     if lower > chance:
         return Acceptable(lower, BY_PEOPLE)
@@ -68,7 +70,9 @@ def define_acceptable(
 
 
 def _scores_of_people(
-    references: Mapping[str, Sequence[str]], tokenise: Callable[[str], list[str]] | None
+    references: Mapping[str, Sequence[str]],
+    tokenise: Callable[[str], list[str]] | None,
+    frequencies: DocumentFrequencies,
 ) -> Floats | None:
     """Return the CIDEr-D of each reference against the others of its image, or None with too few to tell."""
     several = {image_id: captions for image_id, captions in references.items() if len(captions) > 1}
@@ -78,12 +82,15 @@ def _scores_of_people(
     for place in range(max(map(len, several.values()))):
         judged = {image_id: captions for image_id, captions in several.items() if len(captions) > place}
         others = {i: [*captions[:place], *captions[place + 1 :]] for i, captions in judged.items()}
-        scores.append(CiderD(others, tokenise).score({i: c[place] for i, c in judged.items()})[1])
+        captions = {i: c[place] for i, c in judged.items()}
+        scores.append(CiderD(others, tokenise, frequencies).score(captions)[1])
     return np.concatenate(scores)
 
 
 def _scores_of_strangers(
-    references: Mapping[str, Sequence[str]], tokenise: Callable[[str], list[str]] | None
+    references: Mapping[str, Sequence[str]],
+    tokenise: Callable[[str], list[str]] | None,
+    frequencies: DocumentFrequencies,
 ) -> Floats:
     """Return the CIDEr-D of the first reference of one image scored for another, once for each image."""
     image_ids = list(references)
@@ -91,4 +98,4 @@ def _scores_of_strangers(
     # Along a ring no image meets itself.
     neighbours = zip(image_ids, [*image_ids[1:], image_ids[0]], strict=True)
     captions = {image_id: references[other][0] for image_id, other in neighbours}
-    return CiderD(references, tokenise).score(captions)[1]
+    return CiderD(references, tokenise, frequencies).score(captions)[1]

@@ -13,20 +13,24 @@ from numpy.typing import NDArray
 from cutline.evaluation.captioning import ReadFeatures
 from cutline.evaluation.consensus import Consensus
 from cutline.evaluation.neighbours import nearest
-from cutline.evaluation.scoring import ScoringTokens
-from cutline.metrics import DocumentFrequencies, Scorer, most_common
+from cutline.evaluation.scoring import ScoringTokens, plain_captions, references_of
+from cutline.metrics import DocumentFrequencies, Scorer, most_common, strip_markers
 from cutline.metrics.contributions import BLEU_STATISTICS, METRICS, corpus_scores
 from cutline.metrics.significance import intervals_of_scores
 from cutline.progress import Progress
-from cutline.records import MOST_COMMON, Baseline, Example, Scores
+from cutline.records import (
+    CONSENSUS,
+    HUMAN,
+    MOST_COMMON,
+    NEAREST,
+    RANDOM,
+    Baseline,
+    Example,
+    Scores,
+)
 from cutline.text import Tokenizer
 
 Floats = NDArray[np.float64]
-
-HUMAN: Final = "human"
-RANDOM: Final = "random training caption"
-NEAREST: Final = "nearest neighbour"
-CONSENSUS: Final = "consensus of neighbours"
 
 NEIGHBOURS: Final = 40
 """Most similar training images whose captions vote, in large data sets; the paper took 90 of 80,000."""
@@ -68,7 +72,7 @@ def most_common_caption(examples: Iterable[Example], tokenizer: Tokenizer) -> st
     captions = (
         tokenizer.detokenise(tokenizer.tokenise(caption))
         for example in examples
-        for caption in example.captions
+        for caption in plain_captions(example)
     )
     return most_common(captions, 1)[0][0]
 
@@ -85,12 +89,13 @@ def compare_with_others(
         progress: Told about the search for similar images.
 
     Returns:
-        ``"human"`` where images have two references or more; the most common caption, always; and, where
+        People where images have two references or more; the most common caption, always; and, where
         training images are at hand, a random training caption, the nearest neighbour and the consensus of
         neighbours.
     """
     human = human_baseline(setting, texts)
     found = [human] if human else []
+    common = strip_markers(common)
     found.append(_scored(setting, MOST_COMMON, dict.fromkeys(texts, common), common))
     if setting.training:
         found.append(_random_caption(setting))
@@ -109,20 +114,21 @@ def human_baseline(setting: Setting, texts: Mapping[str, str]) -> Baseline | Non
     Returns:
         The baseline, or None when no image has two references.
     """
-    several = [example for example in setting.examples if len(example.captions) > 1]
+    references = references_of(setting.examples)
+    several = [image_id for image_id, captions in references.items() if len(captions) > 1]
     if not several:
         return None
-    row_of = {example.image_id: row for row, example in enumerate(several)}
+    row_of = {image_id: row for row, image_id in enumerate(several)}
     human, model = np.zeros((2, len(several), BLEU_STATISTICS + 3))
-    rounds = np.array([len(example.captions) for example in several])
+    rounds = np.array([len(references[image_id]) for image_id in several])
     frequencies = DocumentFrequencies.of(setting.scorer.references)
     for left_out in range(int(rounds.max())):
-        taking_part = [example for example in several if left_out < len(example.captions)]
-        rows = [row_of[example.image_id] for example in taking_part]
-        others = {e.image_id: e.captions[:left_out] + e.captions[left_out + 1 :] for e in taking_part}
+        taking_part = {i: references[i] for i in several if left_out < len(references[i])}
+        rows = [row_of[image_id] for image_id in taking_part]
+        others = {i: captions[:left_out] + captions[left_out + 1 :] for i, captions in taking_part.items()}
         scorer = Scorer(others, setting.tokens.tokenise, setting.tokens.name, frequencies)
-        human[rows] += scorer.contributions({e.image_id: e.captions[left_out] for e in taking_part})
-        model[rows] += scorer.contributions({e.image_id: texts[e.image_id] for e in taking_part})
+        human[rows] += scorer.contributions({i: captions[left_out] for i, captions in taking_part.items()})
+        model[rows] += scorer.contributions({image_id: texts[image_id] for image_id in taking_part})
     human[:, BLEU_STATISTICS:] /= rounds[:, None]
     model[:, BLEU_STATISTICS:] /= rounds[:, None]
     facts = {**setting.facts, "references": "each left out in turn"}
@@ -158,7 +164,7 @@ def _scored(
 
 
 def _random_caption(setting: Setting) -> Baseline:
-    pool = [(example.digest, caption) for example in setting.training for caption in example.captions]
+    pool = [(example.digest, caption) for example in setting.training for caption in plain_captions(example)]
     captions = {example.image_id: _drawn(pool, example.digest) for example in setting.examples}
     note = f"drawn for each image among all {len(pool):,} training captions"
     return _scored(setting, RANDOM, captions, note=note)
@@ -183,7 +189,7 @@ def _copied_captions(setting: Setting, progress: Progress) -> list[Baseline]:
     if not found.shape[1]:
         return []
     # Captions of images that are nobody's neighbour need not be compared with any other.
-    captions = {str(at): setting.training[at].captions for at in np.unique(found).tolist()}
+    captions = {str(at): plain_captions(setting.training[at]) for at in np.unique(found).tolist()}
     consensus = Consensus(captions, setting.tokens.tokenise)
     first, voted = {}, {}
     with progress.stage("letting neighbours vote", len(setting.examples), "images") as stage:

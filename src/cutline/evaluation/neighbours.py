@@ -3,35 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cutline.evaluation.captioning import ReadFeatures
 from cutline.progress import Progress
-
-Directions = NDArray[np.float32]
+from cutline.runtime.confidence import Directions, directions
 
 # A block of grid features, 256 x 49 x 2048 numbers, is 50 MB as it is stored.
 _ROWS_READ: Final = 256
 _QUERIES: Final = 2048
-
-
-def directions(features: NDArray[Any]) -> Directions:
-    """Return features as vectors of length 1, float32 (N, D), so that dot products are cosines.
-
-    Args:
-        features: (N, D), or (N, R, D), of which the mean over regions is taken. A row of zeros stays zero.
-
-    Example:
-        >>> directions(np.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
-        [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
-    """
-    pooled = features.reshape(len(features), -1, features.shape[-1]).mean(axis=1, dtype=np.float32)
-    lengths = np.linalg.norm(pooled, axis=1, keepdims=True)
-    found: Directions = pooled / np.maximum(lengths, np.finfo(np.float32).tiny)
-    return found
 
 
 def read_directions(read: ReadFeatures, digests: Sequence[str]) -> Directions:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from cutline.metrics import Scorer
+from cutline.metrics import Scorer, strip_markers
 from cutline.records import Example, Hypothesis
 from cutline.text import Tokenizer
 
@@ -47,9 +48,33 @@ def scoring_tokens(tokenizer: Tokenizer, captions: Iterable[str]) -> ScoringToke
     return ScoringTokens(tokenizer.level, tokenizer.tokenise)
 
 
+def plain_captions(example: Example) -> tuple[str, ...]:
+    """Return the captions of an example without start, end and padding markers, as they are scored.
+
+    Example:
+        >>> plain_captions(Example("a.png", "/a.png", ("<start> a dog <end>", "one dog")))
+        ('a dog', 'one dog')
+    """
+    return tuple(map(strip_markers, example.captions))
+
+
 def references_of(examples: Iterable[Example]) -> dict[str, tuple[str, ...]]:
-    """Return image_id → references."""
-    return {example.image_id: example.captions for example in examples}
+    """Return image_id → references, without markers."""
+    return {example.image_id: plain_captions(example) for example in examples}
+
+
+def fingerprint_of(examples: Iterable[Example]) -> str:
+    """Hash image contents (ids where these are not known) and references: what scores depend on.
+
+    Returns:
+        16 hexadecimal digits, independent of the order of images and captions, of splits and of markers; for
+        training, to which these matter, see :meth:`Dataset.fingerprint`.
+    """
+    lines = sorted(
+        "\x1f".join((example.digest or example.image_id, *sorted(plain_captions(example))))
+        for example in examples
+    )
+    return hashlib.sha256("\x1e".join(lines).encode()).hexdigest()[:16]
 
 
 def make_scorer(examples: Sequence[Example], tokenizer: Tokenizer) -> Scorer:
@@ -60,5 +85,5 @@ def make_scorer(examples: Sequence[Example], tokenizer: Tokenizer) -> Scorer:
 
 
 def texts_of(hypotheses: Mapping[str, Hypothesis]) -> dict[str, str]:
-    """Return image_id → text."""
-    return {image_id: hypothesis.text for image_id, hypothesis in hypotheses.items()}
+    """Return image_id → text, without markers: a model that was trained on captions with them writes them."""
+    return {image_id: strip_markers(hypothesis.text) for image_id, hypothesis in hypotheses.items()}

@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from cutline.evaluation.scoring import plain_captions
 from cutline.metrics import Scorer, interval_of_mean
 from cutline.metrics.contributions import METRICS, corpus_scores
 from cutline.records import Example, Slice
@@ -125,7 +126,7 @@ def _rare_shares(
     counts = Counter(token for caption in training for token in tokenise(caption))
     shares = []
     for example in examples:
-        tokens = [token for caption in example.captions for token in tokenise(caption)]
+        tokens = [token for caption in plain_captions(example) for token in tokenise(caption)]
         rare = sum(counts[token] < RARE if counts else token not in vocabulary for token in tokens)
         shares.append(-(-100 * rare // len(tokens)) if tokens else 0)
     meaning = f"fewer than {RARE} in training" if counts else "unknown to the model"

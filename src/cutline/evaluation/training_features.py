@@ -9,12 +9,11 @@ from typing import Final
 import numpy as np
 
 from cutline.evaluation.captioning import ReadFeatures
-from cutline.runtime.confidence import Directions, TrainingFeatures, directions, scaled
+from cutline.evaluation.neighbours import read_directions
+from cutline.runtime.confidence import Directions, TrainingFeatures, scaled
 
 _IMAGES: Final = 4096
 _AXES: Final = 64
-# A block of grid features, 256 x 49 x 2048 numbers, is 50 MB as it is stored.
-_ROWS_READ: Final = 256
 
 
 def summarise_features(read: ReadFeatures, digests: Sequence[str]) -> TrainingFeatures:
@@ -28,9 +27,7 @@ def summarise_features(read: ReadFeatures, digests: Sequence[str]) -> TrainingFe
         digests: Of the training images, one at least.
     """
     chosen = sorted(digests, key=lambda digest: hashlib.sha256(digest.encode()).digest())[:_IMAGES]
-    found = np.concatenate(
-        [directions(read(chosen[at : at + _ROWS_READ])) for at in range(0, len(chosen), _ROWS_READ)]
-    )
+    found = read_directions(read, chosen)
     mean = _as_stored(found.mean(axis=0))
     offsets = found - mean
     count = min(_AXES, *found.shape)

@@ -18,7 +18,6 @@ from cutline.text import END_ID, START_ID, Vocabulary
 
 DRAWN: Final = 20
 _AT_ONCE: Final = 48
-_LONGEST: Final = 40
 _SEED: Final = 0
 
 
@@ -43,6 +42,7 @@ def measure_likelihoods(
     read_features: ReadFeatures,
     examples: Sequence[Example],
     vocabulary: Vocabulary,
+    max_length: int,
     progress: Progress,
 ) -> list[Likelihood]:
     """Compare how likely each caption is for its image and for :data:`DRAWN` others.
@@ -52,9 +52,10 @@ def measure_likelihoods(
 
     Args:
         model: Trained; on other images than these, or it only remembers.
-        read_features: Digests of N images to their features (N, ...).
+        read_features: Digests of N images to their features (N, ...); asked for a few at a time.
         examples: Images with their captions, two at least.
         vocabulary: The model's.
+        max_length: Most tokens of a caption that are read; what the model was trained with.
         progress: Told about every caption.
     """
     captions = [(position, text) for position, each in enumerate(examples) for text in each.captions]
@@ -62,14 +63,20 @@ def measure_likelihoods(
         return []
     chance = np.random.default_rng(_SEED)
     drawn = chance.choice(len(examples), min(DRAWN + 1, len(examples)), replace=False)
-    features = np.asarray(read_features([example.digest for example in examples]))
+    elsewhere = np.asarray(read_features([examples[position].digest for position in drawn]))
     result = []
     with progress.stage("asking the model", len(captions), "captions") as stage:
         for at in range(0, len(captions), _AT_ONCE):
             batch = captions[at : at + _AT_ONCE]
-            for (position, text), share in zip(
-                batch, _shares(model, features, drawn, batch, vocabulary), strict=True
-            ):
+            positions, own = np.unique([position for position, _ in batch], return_inverse=True)
+            features = np.asarray(read_features([examples[position].digest for position in positions]))
+            token_ids = [vocabulary.encode(text, max_length)[1:-1] for _, text in batch]
+            # Drawn images come first, behind them those whose captions are asked about.
+            rows = [
+                [len(drawn) + number, *np.flatnonzero(drawn != positions[number])[:DRAWN]] for number in own
+            ]
+            shares = _shares(model, np.concatenate([elsewhere, features]), rows, token_ids)
+            for (position, text), share in zip(batch, shares, strict=True):
                 result.append(Likelihood(examples[position], text, share))
             stage.advance(len(batch))
     return result
@@ -78,20 +85,16 @@ def measure_likelihoods(
 def _shares(
     model: StepModel[Any],
     features: NDArray[Any],
-    drawn: NDArray[np.int64],
-    batch: Sequence[tuple[int, str]],
-    vocabulary: Vocabulary,
+    rows: Sequence[Sequence[int]],
+    token_ids: Sequence[Sequence[int]],
 ) -> list[float]:
-    """Read every caption of a batch beside its own image and beside the drawn ones."""
-    others = [drawn[drawn != position][:DRAWN] for position, _ in batch]
-    rows = np.concatenate([[position, *other] for (position, _), other in zip(batch, others, strict=True)])
-    token_ids = [vocabulary.encode(text, _LONGEST)[1:-1] for _, text in batch]
-    repeated = [ids for ids, other in zip(token_ids, others, strict=True) for _ in range(len(other) + 1)]
-    scored = rescore(model, features[rows], repeated, START_ID, END_ID)
+    """Read every caption beside rows of the features, of which the first is its own image's."""
+    repeated = [ids for ids, beside in zip(token_ids, rows, strict=True) for _ in beside]
+    scored = rescore(model, features[np.concatenate(rows)], repeated, START_ID, END_ID)
     sums = np.array([each.log_probabilities.sum() for each in scored])
     shares, at = [], 0
-    for other in others:
-        own, elsewhere = sums[at], sums[at + 1 : at + 1 + len(other)]
+    for beside in rows:
+        own, elsewhere = sums[at], sums[at + 1 : at + len(beside)]
         shares.append(float((elsewhere < own).mean() + (elsewhere == own).mean() / 2))
-        at += len(other) + 1
+        at += len(beside)
     return shares

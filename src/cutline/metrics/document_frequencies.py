@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import zipfile
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cutline.errors import DataError
-from cutline.files import replacing
-from cutline.metrics.ngrams import ORDERS, EncodedCaptions, NgramIndex, SmallInts
+from cutline.files import DAMAGE, replacing
+from cutline.metrics.ngrams import ORDERS, EncodedCaptions, Ints, NgramIndex, SmallInts
 from cutline.metrics.references import Floats, ReferenceSet, Tokenise
 
 
@@ -52,6 +54,19 @@ class DocumentFrequencies:
         """Count over references as text; DataError as in :class:`ReferenceSet`."""
         return cls.of(ReferenceSet(references, tokenise))
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """8 hexadecimal digits of the corpus: its words, how often n-grams occur, its number of images.
+
+        Neither the order of images nor that of references matters.
+        """
+        counted = zip(self._index.words(), self._counts[0].tolist(), strict=True)
+        words = "\x1e".join(f"{word}\x1f{count}" for word, count in sorted(counted))
+        digest = hashlib.sha256(f"{self.images}\x1d{words}".encode())
+        for counts in self._counts[1:]:
+            digest.update(np.sort(counts).astype("<i4").tobytes())
+        return digest.hexdigest()[:8]
+
     def count(self, ngram: str) -> int:
         """Return the number of images of an n-gram of 1 to 4 tokens separated by blanks."""
         tokens = ngram.split()
@@ -85,14 +100,9 @@ class DocumentFrequencies:
 
     def _translated(self, captions: EncodedCaptions, index: NgramIndex) -> EncodedCaptions:
         """Encode captions anew with the corpus's own numbers."""
-        tokens, known = captions.tokens, index.size(1)
-        table = self._index.number([index.words()])
-        beyond = self._index.size(1) + known
-        # A token neither side knows keeps a number of its own behind all others.
-        numbers = np.append(table, 0)[np.minimum(tokens, known)]
-        return self._index.encode_numbers(
-            np.where(tokens < known, numbers, beyond + tokens).astype(np.int32), captions.lengths
-        )
+        # The corpus may know tokens that the references lack.
+        numbers = self._index.number([index.words(), captions.unknown])
+        return self._index.encode_numbers(numbers[captions.tokens], captions.lengths)
 
     def save(self, path: Path) -> None:
         """Write to one ``.npz`` file, atomically."""
@@ -109,11 +119,34 @@ class DocumentFrequencies:
             # np.load leaves a damaged file open when it is given a path
             with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
                 words = json.loads(arrays["words"].tobytes())
-                keys = [arrays[f"keys_{order}"] for order in range(2, ORDERS + 1)]
-                counts = [arrays[f"counts_{order}"] for order in range(1, ORDERS + 1)]
+                keys = [_whole(arrays[f"keys_{order}"], np.int64) for order in range(2, ORDERS + 1)]
+                counts = [_whole(arrays[f"counts_{order}"], np.int32) for order in range(1, ORDERS + 1)]
                 images = int(arrays["images"])
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            _check(words, keys, counts, images)
+        except DAMAGE as error:
             raise DataError(
                 f"{path}: not readable as saved document frequencies ({error}); save them anew"
             ) from error
         return cls(NgramIndex.restored(words, keys), counts, images)
+
+
+def _whole(array: NDArray[Any], kind: type[np.integer]) -> NDArray[Any]:
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise ValueError(f"an array of {array.dtype} {array.shape} where a list of whole numbers belongs")
+    return array.astype(kind)
+
+
+def _check(words: object, keys: Sequence[Ints], counts: Sequence[SmallInts], images: int) -> None:
+    """Raise ValueError unless the parts of a saved file are of the right kind and fit each other."""
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise ValueError("the words are no list of words")
+    sizes = [len(words), *map(len, keys)]
+    if len(set(words)) != len(words) or [len(count) for count in counts] != sizes:
+        raise ValueError(f"{sizes} n-grams have {[len(count) for count in counts]} counts")
+    if images < 1 or any(((count < 1) | (count > images)).any() for count in counts):
+        raise ValueError(f"counts that cannot be of {images} images")
+    for before, array in zip(sizes, keys, strict=False):
+        high, low = array >> 32, array & 0xFFFFFFFF
+        sorted_once = bool((np.diff(array) > 0).all())
+        if not sorted_once or ((high < 0) | (high >= before) | (low >= len(words))).any():
+            raise ValueError("n-grams that are not made of the words")

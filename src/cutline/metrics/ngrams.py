@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, count, repeat
 from typing import Final
 
@@ -32,12 +32,15 @@ class EncodedCaptions:
         owners: For each order, the caption each n-gram stands in, int32.
         ngrams: For each order, the number of each n-gram in reading order, int32; numbers the index does
             not know start at :meth:`NgramIndex.size` and are equal only for equal n-grams of this batch.
+        unknown: The tokens the index does not know, in the order of their numbers, as long as they were
+            encoded from text.
     """
 
     tokens: SmallInts
     lengths: SmallInts
     owners: tuple[SmallInts, ...]
     ngrams: tuple[SmallInts, ...]
+    unknown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -211,12 +214,16 @@ class NgramIndex:
 
     def number(self, captions: Sequence[Sequence[str]]) -> SmallInts:
         """Return the token numbers of captions one after the other; new tokens get the next numbers."""
+        return self._number(captions)[0]
+
+    def _number(self, captions: Sequence[Sequence[str]]) -> tuple[SmallInts, tuple[str, ...]]:
+        """Return the token numbers of captions, and the new tokens."""
         tokens = list(chain.from_iterable(captions))
         numbers = np.fromiter(map(self._words.get, tokens, repeat(-1)), np.int32, len(tokens))
         fresh: dict[str, int] = {}
         for at in np.flatnonzero(numbers < 0).tolist():
             numbers[at] = fresh.setdefault(tokens[at], len(self._words) + len(fresh))
-        return numbers
+        return numbers, tuple(fresh)
 
     def numbers_in(self, other: NgramIndex) -> list[SmallInts]:
         """Return, for each order, the number that another index gives to each n-gram of this one.
@@ -235,7 +242,8 @@ class NgramIndex:
 
     def encode(self, captions: Sequence[Sequence[str]]) -> EncodedCaptions:
         """Encode tokenised captions; any of them may be empty or hold tokens the corpus lacks."""
-        return self.encode_numbers(self.number(captions), _lengths(captions))
+        numbers, unknown = self._number(captions)
+        return replace(self.encode_numbers(numbers, _lengths(captions)), unknown=unknown)
 
     def encode_numbers(self, tokens: SmallInts, lengths: SmallInts) -> EncodedCaptions:
         """Encode captions given as token numbers; a number from ``size(1)`` on is an unknown token."""

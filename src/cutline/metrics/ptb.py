@@ -118,11 +118,14 @@ _WITH_STOP: Final = frozenset(_ABBREVIATIONS.split())
 
 
 class _Shapes(dict[int, str]):
-    """Shape of each character, worked out when it is first met; always one character long."""
+    """Shape of each character, always one character long.
+
+    The table holds Latin, Greek and Cyrillic letters and the usual signs; any other character is worked out
+    each time, so that the table never grows.
+    """
 
     def __missing__(self, code: int) -> str:
-        shape = self[code] = _shape(chr(code))
-        return shape
+        return _shape(chr(code))
 
 
 def _shape(character: str) -> str:
@@ -139,7 +142,8 @@ def _shape(character: str) -> str:
     return " " if "\u3008" <= character <= "\u3020" else character
 
 
-_SHAPE_OF: Final = _Shapes()
+_USUAL: Final = (range(0x530), range(0x1E00, 0x1F00), range(0x2000, 0x2070), range(0x20A0, 0x20C0))
+_SHAPE_OF: Final = _Shapes({code: _shape(chr(code)) for codes in _USUAL for code in codes})
 
 
 def tokenise_ptb(text: str) -> list[str]:

@@ -64,7 +64,7 @@ class Scorer:
             "tokenizer": self._tokenizer_name,
             "case": _case(tokenise or tokenise_ptb),
             "references": _per_image(self.references),
-            "document frequencies": f"{frequencies.images} images" if frequencies else "references",
+            "document frequencies": _corpus(frequencies) if frequencies else "references",
         }
 
     def score(
@@ -162,6 +162,10 @@ def score(
 
 def _case(tokenise: Tokenise) -> str:
     return "lower" if tokenise("A Dog") == tokenise("a dog") else "kept"
+
+
+def _corpus(frequencies: DocumentFrequencies) -> str:
+    return f"{frequencies.images} images ({frequencies.fingerprint})"
 
 
 def _per_image(references: ReferenceSet) -> str:

@@ -42,6 +42,17 @@ def signature(facts: Mapping[str, object]) -> str:
     return "|".join(f"{name}:{value}" for name, value in pairs if value)
 
 
+def facts_of(line: str) -> dict[str, str]:
+    """Return the facts of a signature, name → value; those of ``""``, an unknown one, are none.
+
+    Example:
+        >>> facts_of("cutline:1|tokenizer:ptb|decoding:beam search: 3")["decoding"]
+        'beam search: 3'
+    """
+    pairs = (pair.partition(":") for pair in line.split("|") if pair)
+    return {name: value for name, _, value in pairs}
+
+
 def _clean(value: object) -> str:
     text = "" if value is None else str(value)
     return " ".join(text.replace("|", "/").split())

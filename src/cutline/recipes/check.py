@@ -18,7 +18,7 @@ from cutline.data.splits import assign_splits
 from cutline.errors import ConfigError, RunError
 from cutline.files import write_text
 from cutline.progress import Progress, Silent
-from cutline.recipes.seeing import seeing, unlikely_captions
+from cutline.recipes.seeing import refuse_unknown, seeing, unlikely_captions
 from cutline.records import Dataset
 from cutline.report.check_page import MARK, render_check
 
@@ -48,22 +48,28 @@ def check(
         encoder: Name of an encoder whose features are to be used as well: for near-duplicates that pixels do
             not show, and for captions unlike those of similar images. Images it has not seen yet are
             encoded, which takes longer than everything else; so this is done when asked for only.
-        model: A run folder or a bundle. Captions of val and test images that it finds less likely for their
-            own image than for most others are listed; it must not have been trained on them, so images that
-            its run was trained on are passed over. Its encoder is used as ``encoder`` would be.
+        model: A run folder or a bundle. Captions that it finds less likely for their own image than for most
+            others are listed, of images that its run was not trained on; of the val and test images of this
+            table where the run cannot be asked. Its encoder is used as ``encoder`` would be.
         html: File to write the report to, with pictures. One that a check wrote is replaced.
         fix: CSV file to write a cleaned table to, with ``NAME.changes.csv`` beside it.
-        overwrite: Let ``html`` and ``fix`` replace any file.
+        overwrite: Let ``html`` and ``fix`` replace any file but ``data`` itself, or one in it.
         progress: Told about every stage.
 
     Raises:
-        ConfigError: An override is unknown or out of range, or both ``encoder`` and ``model`` are given.
+        ConfigError: An override is unknown or out of range, both ``encoder`` and ``model`` are given, or
+            ``fix`` is no CSV; UnknownNameError when the encoder is unknown.
+        WeightsError: The encoder's weights cannot be loaded.
+        BundleError: The model is missing or cannot be loaded.
+        FeatureStoreError: Features cannot be kept.
         DataError: The data cannot be read at all; SplitError when all it has are images in two splits, with
             all of them as its ``offenders``.
-        RunError: A file that is not to be replaced is in the way.
+        RunError: A file that is not to be replaced is in the way; what is checked never is.
     """
     options = resolve("", {}, overrides={**(overrides or {}), "encoder.name": encoder})
+    refuse_unknown(encoder, model)
     outputs = _Outputs(Path(html) if html else None, Path(fix) if fix else None)
+    outputs.refuse_source(data.source if isinstance(data, Dataset) else str(data))
     outputs.refuse_others(overwrite)
     dataset = load(data, images, options.data, progress, keep_overlaps=True)
     dataset = assign_splits(dataset, options.data, needed=())
@@ -86,6 +92,19 @@ class _Outputs:
     html: Path | None
     fix: Path | None
 
+    def refuse_source(self, source: str) -> None:
+        """Raise RunError when what is checked would be replaced: it may be the only copy."""
+        for path in self._paths():
+            if source and path.exists() and _is_source(path, Path(source)):
+                raise RunError(
+                    f"{path}: is what is checked, or in it; a check never writes over its data; name another "
+                    "file"
+                )
+
+    def _paths(self) -> list[Path]:
+        changes = changes_beside(self.fix) if self.fix else None
+        return [path for path in (self.html, self.fix, changes) if path]
+
     def refuse_others(self, overwrite: bool) -> None:
         """Raise RunError when a file is in the way; asked before the work, not after it."""
         if self.fix and self.fix.suffix.lower() != ".csv":
@@ -100,6 +119,13 @@ class _Outputs:
         for path in (self.fix, changes_beside(self.fix)) if self.fix else ():
             if path.exists():
                 raise RunError(f"{path}: exists; name another file, or replace it with --overwrite")
+
+
+def _is_source(path: Path, source: Path) -> bool:
+    if source.is_dir():
+        # Pages that checks wrote there are no data.
+        return source.resolve() in path.resolve().parents and not _is_own(path)
+    return source.exists() and path.samefile(source)
 
 
 def _is_own(path: Path) -> bool:

@@ -56,7 +56,7 @@ def evaluate(
             columns it was trained with are read where the table has them, else detected; so is the format
             of a table of the same name.
         learning_curve: Train on a quarter and on half of the run's training images as well, and say what
-            more captions would buy. The result is saved before that begins.
+            more captions would buy. The result is saved, and its page written, before that begins.
         progress: Told about every stage.
 
     Returns:
@@ -95,13 +95,17 @@ def evaluate(
     with store:
         result = measure(Subject(captioner, options, split, chosen, training, store, notes), progress)
     numeric_ids = dataset.format in ("coco", "karpathy")
-    save_evaluation(folder, result, numeric_ids)
+    _keep(folder, result, Path(model), numeric_ids, progress)
     if plan is not None:
         curve = measure_learning_curve(plan, chosen.examples, result, options.decoding, progress)
         result = replace(result, learning_curve=curve)
-        save_evaluation(folder, result, numeric_ids)
-    write_evaluation_report(folder, result, model=Path(model))
+        _keep(folder, result, Path(model), numeric_ids, progress)
     return result
+
+
+def _keep(folder: Path, result: EvaluationResult, model: Path, numeric_ids: bool, progress: Progress) -> None:
+    save_evaluation(folder, result, numeric_ids)
+    write_evaluation_report(folder, result, model=model, progress=progress)
 
 
 def _options(bundle: Bundle, overrides: Mapping[str, Any]) -> ModelOptions:
@@ -159,8 +163,8 @@ def _output_folder(model: Path, split: str, out: Path | None) -> Path:
 def _known_splits(model: Path) -> Mapping[str, str] | None:
     """Return digest → split as the model was trained, or None for a bundle out of its run."""
     # The bundle inside a run knows as well as the run itself what was trained on.
-    run = model.resolve().parent if model.resolve().name == layout.BUNDLE else model
-    return load_splits(run / layout.SPLIT, key="digest") if (run / layout.SPLIT).exists() else None
+    path = layout.run_of(model) / layout.SPLIT
+    return load_splits(path, key="digest") if path.exists() else None
 
 
 def _training_images(

@@ -77,7 +77,7 @@ def plan_learning_curve(model: Path, dataset: Dataset, progress: Progress) -> Le
         RunError: The model is not in a run folder; the data set lacks images that it was trained on; or these
             are fewer than eight.
     """
-    run = model.resolve().parent if model.resolve().name == layout.BUNDLE else model
+    run = layout.run_of(model)
     if not (run / layout.CONFIG).exists() or not (run / layout.SPLIT).exists():
         raise RunError(
             f"{model}: a learning curve trains on parts of a run's images, and this is no run folder; name "

@@ -19,19 +19,31 @@ from cutline.evaluation import (
     Setting,
     caption_lists,
     compare_with_others,
+    fingerprint_of,
     looking_test,
     make_scorer,
     most_common_caption,
+    plain_captions,
     references_of,
     scoring_tokens,
+    texts_of,
 )
 from cutline.evaluation.slices import slices
-from cutline.metrics import measure_diversity
+from cutline.metrics import measure_diversity, strip_markers
 from cutline.models.sessions import KerasSession
 from cutline.progress import Progress
 from cutline.recipes.confidence import add_confidences
 from cutline.recipes.extract import feature_reader
-from cutline.records import Dataset, EvaluationResult, Example, Hypothesis
+from cutline.records import (
+    HUMAN,
+    Dataset,
+    Diversity,
+    EvaluationResult,
+    Example,
+    Hypothesis,
+    LookingTest,
+    Slice,
+)
 from cutline.training.trainer import Trainer
 
 
@@ -77,8 +89,8 @@ class Subject:
         return caption_lists(session, self.read, examples, vocabulary, self.options.decoding, progress)
 
     def training_captions(self) -> list[str]:
-        """Return the captions the model was trained on."""
-        return [caption for example in self.training for caption in example.captions]
+        """Return the captions the model was trained on, without markers."""
+        return [caption for example in self.training for caption in plain_captions(example)]
 
 
 def measure(subject: Subject, progress: Progress) -> EvaluationResult:
@@ -92,55 +104,77 @@ def measure(subject: Subject, progress: Progress) -> EvaluationResult:
         Scores with intervals, baselines, looking test, slices, diversity, teacher-forced figures, and
         confidences where the model carries them; no learning curve.
     """
-    dataset, examples = subject.dataset, subject.dataset.examples
-    tokenizer, details = subject.captioner.vocabulary.tokenizer, subject.captioner.bundle.details
-    setting, training = _setting(subject), subject.training_captions()
-    scorer = setting.scorer
+    examples = subject.dataset.examples
     lists = subject.caption(examples, progress)
-    texts = _best(lists)
-    common = details.get("most_common_caption") or most_common_caption(
-        subject.training or examples, tokenizer
-    )
-    diversity = measure_diversity(
-        list(texts.values()), setting.tokens.tokenise, training or None, _several(lists)
-    )
-    loss, accuracy = _teacher_forced(subject)
-    circumstances = Circumstances(diversity, details.get("epoch", 0), _share_of_worst(loss, subject))
-    result = EvaluationResult(
-        split=subject.split,
-        scores=scorer.score(texts, intervals=True, facts=setting.facts),
-        baselines=compare_with_others(setting, texts, common, progress),
-        diversity=diversity,
-        looking=looking_test(
-            examples,
-            texts,
-            lambda some: _best(subject.caption(some, progress)),
-            scorer,
-            subject.read,
-            circumstances,
-        ),
-        slices=slices(
-            examples,
-            texts,
-            scorer,
-            subject.captioner.vocabulary,
-            training=training,
-            group_name=dataset.group_column,
-        ),
-        loss=loss,
-        word_accuracy=accuracy,
-        captions=texts,
-        references=references_of(examples),
-        images={example.image_id: example.image for example in examples},
-        model=subject.captioner.bundle.folder,
-        data_fingerprint=dataset.fingerprint(),
-        image_scores=scorer.cider_d_per_image(texts),
-        decoding=setting.facts["decoding"],
-        problems=dataset.problems,
-    )
+    result = _measure_captions(subject, lists, progress)
     best = {image_id: found[0] for image_id, found in lists.items()}
     result = add_confidences(result, subject.captioner, subject.read, examples, best, progress)
     return replace(result, notes=(*subject.notes, *_notes(result)))
+
+
+def _measure_captions(
+    subject: Subject, lists: Mapping[str, Sequence[Hypothesis]], progress: Progress
+) -> EvaluationResult:
+    """Measure all but the confidences."""
+    dataset, setting, texts = subject.dataset, _setting(subject), _best(lists)
+    loss, accuracy = _teacher_forced(subject)
+    diversity = measure_diversity(
+        list(texts.values()), setting.tokens.tokenise, subject.training_captions() or None, _several(lists)
+    )
+    return EvaluationResult(
+        split=subject.split,
+        scores=setting.scorer.score(texts, intervals=True, facts=setting.facts),
+        baselines=compare_with_others(setting, texts, _common_caption(subject), progress),
+        diversity=diversity,
+        looking=_looking(subject, setting, texts, diversity, loss, progress),
+        slices=_slices(subject, setting, texts),
+        loss=loss,
+        word_accuracy=accuracy,
+        captions=texts,
+        references=references_of(dataset.examples),
+        images={example.image_id: example.image for example in dataset.examples},
+        model=subject.captioner.bundle.folder,
+        data_fingerprint=dataset.fingerprint(),
+        image_scores=setting.scorer.cider_d_per_image(texts),
+        decoding=setting.facts["decoding"],
+        problems=dataset.problems,
+    )
+
+
+def _common_caption(subject: Subject) -> str:
+    known = subject.captioner.bundle.details.get("most_common_caption")
+    examples = subject.training or subject.dataset.examples
+    return str(known or most_common_caption(examples, subject.captioner.vocabulary.tokenizer))
+
+
+def _looking(
+    subject: Subject,
+    setting: Setting,
+    texts: Mapping[str, str],
+    diversity: Diversity,
+    loss: float,
+    progress: Progress,
+) -> LookingTest | None:
+    epoch = subject.captioner.bundle.details.get("epoch", 0)
+    return looking_test(
+        subject.dataset.examples,
+        texts,
+        lambda some: _best(subject.caption(some, progress)),
+        setting.scorer,
+        subject.read,
+        Circumstances(diversity, epoch, _share_of_worst(loss, subject)),
+    )
+
+
+def _slices(subject: Subject, setting: Setting, texts: Mapping[str, str]) -> tuple[Slice, ...]:
+    return slices(
+        subject.dataset.examples,
+        texts,
+        setting.scorer,
+        subject.captioner.vocabulary,
+        training=subject.training_captions(),
+        group_name=subject.dataset.group_column,
+    )
 
 
 def _setting(subject: Subject) -> Setting:
@@ -148,18 +182,18 @@ def _setting(subject: Subject) -> Setting:
     facts = {
         "decoding": _describe(subject.options.decoding),
         "split": subject.split,
-        "data": subject.dataset.fingerprint(),
+        "data": fingerprint_of(examples),
     }
-    tokens = scoring_tokens(tokenizer, (caption for e in examples for caption in e.captions))
+    tokens = scoring_tokens(tokenizer, (caption for e in examples for caption in plain_captions(e)))
     return Setting(examples, subject.training, subject.read, tokens, make_scorer(examples, tokenizer), facts)
 
 
 def _best(lists: Mapping[str, Sequence[Hypothesis]]) -> dict[str, str]:
-    return {image_id: found[0].text for image_id, found in lists.items()}
+    return texts_of({image_id: found[0] for image_id, found in lists.items()})
 
 
 def _several(lists: Mapping[str, Sequence[Hypothesis]]) -> dict[str, list[str]]:
-    return {image_id: [hypothesis.text for hypothesis in found] for image_id, found in lists.items()}
+    return {image_id: [strip_markers(one.text) for one in found] for image_id, found in lists.items()}
 
 
 def _share_of_worst(loss: float, subject: Subject) -> float:
@@ -169,7 +203,7 @@ def _share_of_worst(loss: float, subject: Subject) -> float:
 def _notes(result: EvaluationResult) -> list[str]:
     """Say what is missing and why."""
     notes = []
-    if result.baseline("human") is None:
+    if result.baseline(HUMAN) is None:
         notes.append("no score of people: every image has a single reference")
     if result.looking is None:
         notes.append("no looking test: there is only one image, so none to exchange its features with")

@@ -30,8 +30,8 @@ def evaluation_folder(model: str | Path, split: str) -> Path:
         >>> evaluation_folder("a-bundle-alone", "test").as_posix()
         'evaluation-test'
     """
-    is_run = (Path(model) / layout.CONFIG).exists()
-    return (Path(model) if is_run else Path()) / f"evaluation-{split}"
+    run = layout.run_of(Path(model))
+    return (run if (run / layout.CONFIG).exists() else Path()) / f"evaluation-{split}"
 
 
 def write_report(
@@ -82,12 +82,14 @@ def write_evaluation_report(
     Args:
         folder: The evaluation's folder.
         result: What was found.
-        model: The run folder or bundle that was evaluated; curves are shown when it is a run.
+        model: The run folder or bundle that was evaluated; curves are shown when it is a run, or in
+            one.
         progress: Told about the pictures.
 
     Returns:
         Path of the report.
     """
+    model = layout.run_of(model)
     page = render_report(
         title=f"{model.resolve().name}: {result.split} split",
         history=_history(model),

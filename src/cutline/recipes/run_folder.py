@@ -86,6 +86,20 @@ def choose_resumed(run: str | Path | None) -> Path:
     return Path(run)
 
 
+def run_of(model: Path) -> Path:
+    """Return the run folder of a model: the run around its bundle, or what was given.
+
+    Example:
+        >>> run_of(Path("a-bundle-alone")).as_posix()
+        'a-bundle-alone'
+    """
+    bundle = model.resolve()
+    if bundle.name != BUNDLE or not (bundle.parent / CONFIG).exists():
+        return model
+    # The name that people gave reads better, unless it is a link to a bundle elsewhere.
+    return model.parent if model.parent.resolve() == bundle.parent else bundle.parent
+
+
 def require_free(folder: Path) -> None:
     """Raise RunError when the folder exists and is not empty: a run never overwrites anything."""
     if folder.exists() and (not folder.is_dir() or {path.name for path in folder.iterdir()} - {LOCK}):

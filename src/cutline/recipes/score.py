@@ -16,11 +16,11 @@ from cutline.data.caption_files import (
     select_split,
 )
 from cutline.errors import ConfigError
-from cutline.evaluation import ScoringTokens, scoring_tokens
+from cutline.evaluation import ScoringTokens, fingerprint_of, scoring_tokens
 from cutline.metrics import DocumentFrequencies, Scorer, compare, measure_diversity, strip_markers
 from cutline.progress import Progress, Silent
 from cutline.recipes.same_images import SameImages, same_images
-from cutline.records import Comparison, Dataset, Example, ScoredCaptions, ScoreReport
+from cutline.records import Comparison, Example, ScoredCaptions, ScoreReport
 from cutline.text import Tokenizer, choose_level
 
 TOKENIZERS: Final = ("auto", "ptb", "word", "character")
@@ -126,7 +126,7 @@ class _Scoring:
         self._facts = {
             "split": "" if options.split == "all" else options.split,
             "images": common.share,
-            "data": _fingerprint(stripped),
+            "data": fingerprint_of(Example(key, "", texts) for key, texts in stripped.items()),
         }
 
     def stripped(self, texts: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
@@ -176,11 +176,6 @@ def _training(references: CaptionFile, split: str) -> list[str] | None:
         return None
     train = select_split(references, "train")
     return list(chain.from_iterable(train.captions.values()))
-
-
-def _fingerprint(references: Mapping[str, tuple[str, ...]]) -> str:
-    examples = tuple(Example(key, "", captions) for key, captions in references.items())
-    return Dataset(examples, "", "").fingerprint()
 
 
 def _changed(before: Iterable[str], after: Iterable[str]) -> int:

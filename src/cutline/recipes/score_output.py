@@ -26,8 +26,13 @@ def check_score_output(output: Path) -> None:
         raise ConfigError(f"--output {output}: unknown ending {output.suffix!r}; scores are written as .json")
     if output.is_dir():
         raise ConfigError(f"--output {output}: is a folder; name a file")
-    if output.exists() and _FORMAT not in output.read_bytes()[:100].decode(errors="replace"):
+    if output.exists() and not _holds_scores(output):
         raise ConfigError(f"--output {output}: exists already and does not hold scores; choose another name")
+
+
+def _holds_scores(output: Path) -> bool:
+    with output.open("rb") as stream:
+        return _FORMAT.encode() in stream.read(100)
 
 
 def save_scores(report: ScoreReport, output: Path) -> None:

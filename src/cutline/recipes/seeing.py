@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 from cutline.config import RunConfig
 from cutline.data.checks.finding import Finding, Occurrence, found
 from cutline.data.splits import load_splits
-from cutline.errors import ConfigError
+from cutline.errors import ConfigError, WeightsError
+from cutline.models.encoder_specs import find_spec, is_own_file
 from cutline.progress import Progress
 from cutline.recipes import run_folder as layout
 from cutline.records import Dataset, Example
+from cutline.runtime.bundle import find_bundle
 
 if TYPE_CHECKING:
     from cutline.captioner import Captioner
@@ -46,6 +48,27 @@ class Eyes:
     captioner: Captioner | None = None
 
 
+def refuse_unknown(encoder: str | None, model: str | Path | None) -> None:
+    """Refuse misspelt names before thousands of images are read and TensorFlow is loaded.
+
+    Raises:
+        ConfigError: Both are named; the features are then those of the model's encoder, or not.
+            UnknownNameError when no encoder has this name.
+        WeightsError: The encoder is a file, and there is none.
+        BundleError: There is no such model.
+    """
+    if encoder is not None and model is not None:
+        raise ConfigError(
+            f"encoder {encoder!r} and model {str(model)!r}: a model brings its own encoder; give one of them"
+        )
+    if model is not None:
+        find_bundle(Path(model))
+    if encoder is not None and not is_own_file(encoder):
+        find_spec(encoder)
+    elif encoder is not None and not Path(encoder).is_file():
+        raise WeightsError(f"{encoder}: no such encoder file; expected a network saved by keras as .keras")
+
+
 @contextlib.contextmanager
 def seeing(
     encoder: str | None, model: str | Path | None, dataset: Dataset, options: RunConfig, progress: Progress
@@ -53,13 +76,10 @@ def seeing(
     """Encode the images that are not in the feature store yet, if an encoder or a model was named.
 
     Raises:
-        ConfigError: Both are named; the features are then those of the model's encoder, or not.
         BundleError: The model cannot be loaded.
+        WeightsError: The encoder cannot be.
+        FeatureStoreError: Features cannot be kept.
     """
-    if encoder is not None and model is not None:
-        raise ConfigError(
-            f"encoder {encoder!r} and model {str(model)!r}: a model brings its own encoder; give one of them"
-        )
     if encoder is None and model is None:
         yield Eyes(dataset)
         return
@@ -86,8 +106,9 @@ def _encoder(
 def unlikely_captions(model: Path, eyes: Eyes, progress: Progress) -> list[Finding]:
     """List captions that the model finds less likely for their own image than for most others.
 
-    Only images that the model was not trained on are asked about: training one model per part of the data, so
-    that every caption meets one that has not seen it, would take as many trainings.
+    Only images that the model was not trained on are asked about, whatever this table says of them: training
+    one model per part of the data, so that every caption meets one that has not seen it, would take as many
+    trainings.
     """
     from cutline.evaluation.unlikely import measure_likelihoods
 
@@ -95,26 +116,35 @@ def unlikely_captions(model: Path, eyes: Eyes, progress: Progress) -> list[Findi
         return []
     examples = _unseen(model, eyes.dataset, progress)
     measured = measure_likelihoods(
-        eyes.captioner.session, eyes.read_features, examples, eyes.captioner.vocabulary, progress
+        eyes.captioner.session,
+        eyes.read_features,
+        examples,
+        eyes.captioner.vocabulary,
+        _longest(model, eyes.captioner),
+        progress,
     )
     odd = sorted((each for each in measured if each.fits_worse < _UNLIKELY), key=lambda each: each.fits_worse)
     return [found("unlikely caption", map(_place, odd))] if odd else []
 
 
 def _unseen(model: Path, dataset: Dataset, progress: Progress) -> list[Example]:
-    run = model.resolve().parent if model.resolve().name == layout.BUNDLE else model
+    run = layout.run_of(model)
     if (run / layout.SPLIT).exists():
         known = load_splits(run / layout.SPLIT, key="digest")
-        return [
-            example
-            for example in dataset.examples
-            if example.split in _HELD_OUT and known.get(example.digest, "test") != "train"
-        ]
+        return [example for example in dataset.examples if known.get(example.digest) != "train"]
     progress.warn(
         "the model does not say which images it was trained on; val and test images of this table are taken "
         "for ones that it has not seen"
     )
     return [example for example in dataset.examples if example.split in _HELD_OUT]
+
+
+def _longest(model: Path, captioner: Captioner) -> int:
+    """Return how many tokens of a caption the model was trained with; a lone bundle tells what it writes."""
+    run = layout.run_of(model)
+    if (run / layout.CONFIG).exists():
+        return layout.require_run(run).text.max_length
+    return captioner.bundle.decoding.max_length
 
 
 def _place(each: Likelihood) -> Occurrence:

@@ -7,7 +7,11 @@ hypotheses + references → Scores → EvaluationResult → report.
 from cutline.records.captions import CaptionedImage, Hypothesis
 from cutline.records.data import SPLITS, Dataset, Example, Problem, problem_lines
 from cutline.records.evaluation import (
+    CONSENSUS,
+    HUMAN,
     MOST_COMMON,
+    NEAREST,
+    RANDOM,
     Baseline,
     Calibration,
     CoveragePoint,
@@ -20,10 +24,15 @@ from cutline.records.evaluation import (
 )
 from cutline.records.runs import EpochRecord, Run
 from cutline.records.score_report import ScoredCaptions, ScoreReport
-from cutline.records.scores import Comparison, Diversity, Interval, Scores
+from cutline.records.scores import SCORE_NAMES, Comparison, Diversity, Interval, Scores
 
 __all__ = [
+    "CONSENSUS",
+    "HUMAN",
     "MOST_COMMON",
+    "NEAREST",
+    "RANDOM",
+    "SCORE_NAMES",
     "SPLITS",
     "Baseline",
     "Calibration",

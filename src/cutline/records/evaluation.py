@@ -10,7 +10,11 @@ from typing import Final
 from cutline.records.data import Problem
 from cutline.records.scores import Diversity, Interval, Scores
 
+HUMAN: Final = "human"
 MOST_COMMON: Final = "most common caption"
+RANDOM: Final = "random training caption"
+NEAREST: Final = "nearest neighbour"
+CONSENSUS: Final = "consensus of neighbours"
 
 
 @dataclass(frozen=True)
@@ -18,13 +22,12 @@ class Baseline:
     """What somebody or something else scores on the same images.
 
     Attributes:
-        name: ``"human"``, ``"most common caption"``, ``"random training caption"``,
-            ``"nearest neighbour"`` or ``"consensus of neighbours"``.
+        name: :data:`HUMAN`, :data:`MOST_COMMON`, :data:`RANDOM`, :data:`NEAREST` or :data:`CONSENSUS`.
         scores: Of its captions.
         references_per_image: Mean number of references each of its captions was compared with.
         caption: The one caption it gives to every image, or ``""``.
         model_scores: The model's scores against exactly those references, where they are fewer than the
-            evaluation's own (as for ``"human"``, where each reference is scored against the others).
+            evaluation's own (as for people, where each reference is scored against the others).
         note: One sentence on how it was made, for people.
     """
 

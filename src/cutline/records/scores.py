@@ -4,7 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
+
+SCORE_NAMES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "bleu_1": "BLEU-1",
+        "bleu_2": "BLEU-2",
+        "bleu_3": "BLEU-3",
+        "bleu_4": "BLEU-4",
+        "rouge_l": "ROUGE-L",
+        "cider": "CIDEr",
+        "cider_d": "CIDEr-D",
+        "meteor": "METEOR",
+        "spice": "SPICE",
+    }
+)
+"""Field of :class:`Scores` → what it is called, in the order in which scores are shown."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +70,26 @@ class Scores:
     not_computed: Mapping[str, str] = field(default_factory=dict)
     intervals: Mapping[str, Interval] = field(default_factory=dict)
     signature: str = ""
+
+    def computed(self) -> tuple[str, ...]:
+        """Return the names (fields) of the scores that are there, in the order of :data:`SCORE_NAMES`."""
+        return tuple(name for name in SCORE_NAMES if getattr(self, name) is not None)
+
+    def left_out(self) -> str:
+        """Say which scores nobody asked for and how they are had; ``""`` when there are none.
+
+        Example:
+            >>> Scores(60, 42, 28, 18, 44, 52, 46, images=10, references=50, tokenizer="ptb").left_out()
+            'METEOR, SPICE: not computed; cutline score --java computes them'
+        """
+        known = {*self.computed(), *self.not_computed}
+        names = ", ".join(shown for name, shown in SCORE_NAMES.items() if name not in known)
+        if not names:
+            return ""
+        # Their programs are for English, and captions in English are cut as COCO does.
+        if self.tokenizer != "ptb":
+            return f"{names}: not computed; they are for English"
+        return f"{names}: not computed; cutline score --java computes them"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the scores as a plain dictionary in a fixed order."""

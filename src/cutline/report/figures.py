@@ -6,31 +6,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from cutline.metrics.signature import facts_of
 from cutline.records import (
+    SCORE_NAMES,
     Calibration,
     Diversity,
     EpochRecord,
     EvaluationResult,
     Interval,
     LearningCurve,
+    Scores,
     Slice,
 )
 from cutline.report.charts import Chart, Series, axis, chart, percent_axis
 from cutline.report.curves import best_epoch
 from cutline.report.templating import percent, score
 
-SCORE_NAMES: Final = {
-    "bleu_1": "BLEU-1",
-    "bleu_2": "BLEU-2",
-    "bleu_3": "BLEU-3",
-    "bleu_4": "BLEU-4",
-    "rouge_l": "ROUGE-L",
-    "cider": "CIDEr",
-    "cider_d": "CIDEr-D",
-    "meteor": "METEOR",
-    "spice": "SPICE",
+_MARKERS: Final = {
+    "stripped": "start, end and padding markers stripped from both sides",
+    "left in": "start, end or padding markers left in, which raises scores",
 }
-"""Field of Scores → what it is called on the page, in the order of the columns."""
 
 
 @dataclass(frozen=True)
@@ -52,15 +47,26 @@ class Part:
 
 def score_columns(result: EvaluationResult) -> dict[str, str]:
     """Return the scores that were computed for the model, field → name."""
-    return {field: name for field, name in SCORE_NAMES.items() if getattr(result.scores, field) is not None}
+    return {field: SCORE_NAMES[field] for field in result.scores.computed()}
+
+
+def marker_words(scores: Scores) -> str:
+    """Say what was done about markers, as the signature has it; nothing when it does not say.
+
+    Example:
+        >>> marker_words(Scores(60, 42, 28, 18, 44, 52, 46, 10, 50, "ptb", signature="markers:stripped"))
+        'start, end and padding markers stripped from both sides'
+    """
+    return _MARKERS.get(facts_of(scores.signature).get("markers", ""), "")
 
 
 def missing_figures(result: EvaluationResult) -> tuple[str, ...]:
-    """List what was asked for and could not be measured, each with the reason."""
+    """List what was not measured, each with the reason."""
     scores = [
         f"{SCORE_NAMES.get(field, field)}: {reason}" for field, reason in result.scores.not_computed.items()
     ]
-    return (*scores, *result.notes)
+    left_out = result.scores.left_out()
+    return (*scores, *((left_out,) if left_out else ()), *result.notes)
 
 
 def training_charts(history: Sequence[EpochRecord]) -> dict[str, tuple[Chart, ...]]:

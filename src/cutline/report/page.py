@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +16,7 @@ from cutline.report.figures import (
     calibration_charts,
     diversity_facts,
     learning_chart,
+    marker_words,
     missing_figures,
     part_scores,
     parts_by_kind,
@@ -43,6 +44,7 @@ class _Section:
     columns: Mapping[str, str]
     groups: tuple[Group, ...]
     notes: tuple[Standing, ...]
+    markers: str
     missing: tuple[str, ...]
     scale: Scale
     parts: Mapping[str, tuple[Part, ...]]
@@ -104,15 +106,18 @@ def render_report(
             problem_count=len(listed),
         )
 
-    # The page without its pictures tells how many bytes are left for them.
+    return _with_pictures(render, progress)
+
+
+def _with_pictures(render: Callable[[Take], str], progress: Progress) -> str:
+    """Render a page twice: without its pictures, which tells how many bytes are left for them, and with."""
     taken: list[bool] = []
     bare = render(_counting(taken))
     if not taken:
         return bare
     large = sum(taken)
-    ordinary = len(taken) - large
     allowed = MOST_BYTES - len(bare.encode())
-    album = Album(max(allowed, _LEAST_PER_PICTURE * len(taken)), ordinary, large)
+    album = Album(max(allowed, _LEAST_PER_PICTURE * len(taken)), len(taken) - large, large)
     with progress.stage("drawing the report", len(taken), "pictures") as stage:
 
         def take(path: str, large: bool) -> Thumbnail | None:
@@ -147,6 +152,7 @@ def _section(result: EvaluationResult, image_ids: Sequence[str], take: Take) -> 
         columns=score_columns(result),
         groups=groups,
         notes=tuple(s for group in groups for s in group.standings if s.note),
+        markers=marker_words(result.scores),
         missing=missing_figures(result),
         scale=scale_of((s.scores.cider_d, s.interval) for group in groups for s in group.standings),
         parts=parts,

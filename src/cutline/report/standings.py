@@ -6,13 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from cutline.records import EvaluationResult, Interval, Scores
+from cutline.records import HUMAN, EvaluationResult, Interval, Scores
 
 MODEL: Final = "this model"
-HUMAN: Final = "human"
-NEIGHBOURS: Final = ("nearest neighbour", "consensus of neighbours")
-"""Baselines that copy the caption of a similar training image."""
-
 _SHOWN_AS: Final = {HUMAN: "people"}
 
 

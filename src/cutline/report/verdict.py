@@ -5,8 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from cutline.records import Baseline, Calibration, EvaluationResult, LookingTest, Scores
-from cutline.report.standings import HUMAN, NEIGHBOURS
+from cutline.records import (
+    CONSENSUS,
+    HUMAN,
+    NEAREST,
+    RANDOM,
+    Baseline,
+    Calibration,
+    EvaluationResult,
+    LookingTest,
+    Scores,
+)
 from cutline.report.templating import count, percent, score
 
 GOOD: Final = "good"
@@ -22,24 +31,25 @@ ROUGHLY_SURE: Final = 0.1
 FEW_IMAGES: Final = 100
 """Below this number of images a warning is given that the figures are rough."""
 
+_COPIES: Final = (NEAREST, CONSENSUS)
 _CLEARLY: Final = 0.05
 _NO_SCORE: Final = 0.5
 
 
 @dataclass(frozen=True)
-class Finding:
+class Answer:
     """The answer to one question.
 
     Attributes:
         question: As a person would ask it.
-        answer: In a word or two.
+        short: In a word or two.
         level: ``"good"``, ``"fair"``, ``"poor"`` or ``"none"`` when it is not known.
         text: The figures behind the answer, in sentences.
         causes: Likely reasons, one sentence each.
     """
 
     question: str
-    answer: str
+    short: str
     level: str
     text: str
     causes: tuple[str, ...] = ()
@@ -51,14 +61,14 @@ class Verdict:
 
     Attributes:
         headline: One sentence without a full stop.
-        level: As of :class:`Finding`.
-        findings: Good, looking, sure: always these three.
+        level: As of :class:`Answer`.
+        answers: Good, looking, sure: always these three.
         caveats: What limits all of it, one sentence each.
     """
 
     headline: str
     level: str
-    findings: tuple[Finding, ...]
+    answers: tuple[Answer, ...]
     caveats: tuple[str, ...] = ()
 
 
@@ -70,7 +80,7 @@ def judge(result: EvaluationResult) -> Verdict:
     it must also reach :data:`CLOSE_TO_PEOPLE` of what people score against the same references.
     """
     headline, short, level = _rank(result)
-    quality = Finding("How good are the captions?", short, level, " ".join(_comparisons(result)))
+    quality = Answer("How good are the captions?", short, level, " ".join(_comparisons(result)))
     looking = _looking(result.looking)
     if looking.level == POOR:
         headline, level = "It is not looking at the picture", POOR
@@ -82,7 +92,7 @@ def judge(result: EvaluationResult) -> Verdict:
 def _rank(result: EvaluationResult) -> tuple[str, str, str]:
     """Return headline, answer and level: those of the first rung that holds the model back."""
     model, copy = result.scores, _best_copy(result)
-    drawn = result.baseline("random training caption")
+    drawn = result.baseline(RANDOM)
     if not _is_clearly_above(model, result.most_common.scores):
         return "No better than one sentence for every picture", "no better than one sentence", POOR
     if drawn and not _is_clearly_above(model, drawn.scores):
@@ -135,23 +145,23 @@ def _comparisons(result: EvaluationResult) -> list[str]:
     return said
 
 
-def _looking(test: LookingTest | None) -> Finding:
+def _looking(test: LookingTest | None) -> Answer:
     question = "Does it look at the picture?"
     if test is None:
-        return Finding(question, "not tested", NONE, "The test needs at least two different images.")
+        return Answer(question, "not tested", NONE, "The test needs at least two different images.")
     figures = f"{score(test.cider_d)} with its own image, {score(test.shuffled_cider_d)} with another one"
     if test.looking:
         text = f"With the features of another image its score falls by {percent(test.fall, 0)}: {figures}."
-        return Finding(question, "yes", GOOD, text, test.causes)
+        return Answer(question, "yes", GOOD, text, test.causes)
     fall = f"by {percent(test.fall, 0)} only" if test.fall > 0 else "not at all"
     text = f"With the features of another image its score falls {fall}: {figures}. At least half should go."
-    return Finding(question, "no", POOR, text, test.causes)
+    return Answer(question, "no", POOR, text, test.causes)
 
 
-def _sureness(calibration: Calibration | None) -> Finding:
+def _sureness(calibration: Calibration | None) -> Answer:
     question = "Does it know when it is sure?"
     if calibration is None:
-        return Finding(
+        return Answer(
             question,
             "not known",
             NONE,
@@ -167,10 +177,10 @@ def _sureness(calibration: Calibration | None) -> Finding:
     if calibration.error_by_chance is not None:
         text += f" Confidences that are exactly right would be off by {percent(calibration.error_by_chance)}."
     if error <= max(SURE_ENOUGH, calibration.error_by_chance or 0.0):
-        return Finding(question, "yes", GOOD, text)
+        return Answer(question, "yes", GOOD, text)
     if error <= ROUGHLY_SURE:
-        return Finding(question, "roughly", FAIR, text)
-    return Finding(question, "no", POOR, text)
+        return Answer(question, "roughly", FAIR, text)
+    return Answer(question, "no", POOR, text)
 
 
 def _caveats(result: EvaluationResult) -> tuple[str, ...]:
@@ -185,7 +195,7 @@ def _caveats(result: EvaluationResult) -> tuple[str, ...]:
 
 
 def _best_copy(result: EvaluationResult) -> Baseline | None:
-    copies = [copy for name in NEIGHBOURS if (copy := result.baseline(name))]
+    copies = [copy for name in _COPIES if (copy := result.baseline(name))]
     return max(copies, key=lambda copy: copy.scores.cider_d, default=None)
 
 

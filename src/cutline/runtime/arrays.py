@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cutline.errors import BundleError
-from cutline.files import replacing
-
-DAMAGE: Final = (
-    *(OSError, EOFError, ValueError, TypeError, AttributeError, RuntimeError, MemoryError),
-    *(zipfile.BadZipFile, zlib.error),
-)
-"""What NumPy and zipfile raise on archives in which bits have changed: found by changing them."""
+from cutline.files import DAMAGE, replacing
 
 
 def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -126,7 +126,10 @@ class Confidence:
 
 
 def directions(features: NDArray[Any]) -> Directions:
-    """Return features, averaged over regions, as vectors of length 1, float32 (B, D); zeros stay zero.
+    """Return features as vectors of length 1, float32 (B, D), so that dot products are cosines.
+
+    Args:
+        features: (B, D), or (B, R, D), of which the mean over regions is taken. A row of zeros stays zero.
 
     Example:
         >>> directions(np.array([[3.0, 4.0], [0.0, 0.0]])).round(1).tolist()[1]

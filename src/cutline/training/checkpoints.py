@@ -16,9 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cutline.errors import RunError
-from cutline.files import replacing
+from cutline.files import DAMAGE, replacing
 from cutline.records import EpochRecord
-from cutline.runtime.arrays import DAMAGE
 
 _DETAILS = "details"
 
@@ -59,5 +58,5 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
             state = {key: arrays[key] for key in arrays.files if key != _DETAILS}
         history = tuple(EpochRecord(**record) for record in details["history"])
         return Checkpoint(history, int(details["best_epoch"]), state)
-    except (KeyError, *DAMAGE) as error:
+    except DAMAGE as error:
         raise RunError(f"{path}: the checkpoint is damaged ({error}); start a new run") from None

@@ -140,31 +140,53 @@ def _by_last_part(hypotheses: _Side, references: _Side, word: Callable[[str], st
     for last, keys in ours.items():
         images = theirs.get(last, [])
         only = len(images) == counts[0][last] == counts[1][last] == 1
+        folders = _Folders({} if only else {image: references.names[image] for image in images})
         for key in keys:
             name = hypotheses.names[key]
-            fitting = images if only else _nearest(name, {image: references.names[image] for image in images})
+            fitting = images if only else folders.nearest(name)
             if len(fitting) > 1:
                 raise _ambiguous(hypotheses, name, references, fitting)
             pairs += [(image, key) for image in fitting]
     return pairs
 
 
-def _nearest(name: str, others: Mapping[str, str]) -> list[str]:
-    """Return the images whose folders agree with those of a name, from the last one up, in most places."""
-    folders = name.split("/")[:-1]
-    shared = {key: _shared(folders, other.split("/")[:-1]) for key, other in others.items()}
-    agreeing = [count for count in shared.values() if count is not None]
-    return [key for key, count in shared.items() if count is not None and count == max(agreeing)]
+class _Folders:
+    """Images by the last folders of their paths: by the last one, by the last two, and so on."""
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self._all = list(names)
+        self._without_folder: list[str] = []
+        self._ending: dict[str, list[str]] = {}
+        for image, name in names.items():
+            endings = _endings(name)
+            for ending in endings:
+                self._ending.setdefault(ending, []).append(image)
+            if not endings:
+                self._without_folder.append(image)
+
+    def nearest(self, name: str) -> list[str]:
+        """Return the images whose folders agree with those of a name, from the last one up, in most places.
+
+        An image in other folders does not agree; one that is given without any does, in none.
+        """
+        endings = _endings(name)
+        longest = next((ending for ending in reversed(endings) if ending in self._ending), None)
+        if longest is not None:
+            return self._ending[longest]
+        return self._without_folder if endings else self._all
 
 
-def _shared(folders: list[str], others: list[str]) -> int | None:
-    """Count the last folders that two paths share; None when they have folders and share none."""
-    count = 0
-    for ours, theirs in zip(reversed(folders), reversed(others), strict=False):
-        if ours != theirs:
-            break
-        count += 1
-    return count if count or not folders or not others else None
+def _endings(name: str) -> list[str]:
+    """Return the last folder of a path, its last two, and so on.
+
+    Example:
+        >>> _endings("a/b/1.png"), _endings("1.png")
+        (['b/', 'a/b/'], [])
+    """
+    endings: list[str] = []
+    for folder in reversed(name.split("/")[:-1]):
+        endings.append(f"{folder}/{endings[-1] if endings else ''}")
+    return endings
 
 
 def _tail(name: str) -> str:

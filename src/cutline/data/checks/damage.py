@@ -7,17 +7,15 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
+from html.entities import html5
 from typing import Final
 from urllib.parse import unquote
+
+from cutline.text.markers import first_marker, without_markers
 
 _ENTITY: Final = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});")
 _TAG: Final = re.compile(
     r"</?(?:a|b|br|p|i|u|em|strong|span|div|img|h[1-6]|li|ul|ol|font|su[bp]|t[dr]|table)\b[^<>]*>",
-    re.IGNORECASE,
-)
-_MARKER: Final = re.compile(
-    r"<\|?/?(?:s|start|end|startseq|endseq|sos|eos|bos|pad|unk|mask|endoftext)\|?>"
-    r"|\[(?:CLS|SEP|PAD|UNK|MASK|SOS|EOS|BOS)\]|\b(?:startseq|endseq|startofseq|endofseq)\b",
     re.IGNORECASE,
 )
 _ESCAPES: Final = re.compile(
@@ -45,7 +43,7 @@ def damage_in(caption: str) -> dict[str, str]:
         >>> damage_in("Two dogs, running.")
         {}
     """
-    if _HARMLESS.fullmatch(caption) and "seq" not in caption.lower() and "www." not in caption.lower():
+    if _HARMLESS.fullmatch(caption) and "www." not in caption.lower() and not first_marker(caption):
         return {}
     pieces = {name: look(caption) for name, look in _LOOKS.items()}
     return {name: piece for name, piece in pieces.items() if piece}
@@ -106,9 +104,15 @@ def _wrongly_decoded(caption: str) -> str:
 
 
 def _html(caption: str) -> str:
-    found = (match[0] for match in _ENTITY.finditer(caption) if html.unescape(match[0]) != match[0])
+    found = (match[0] for match in _ENTITY.finditer(caption) if _decoded(match) != match[0])
     tag = _TAG.search(caption)
     return next(found, tag[0] if tag else "")
+
+
+def _decoded(entity: re.Match[str]) -> str:
+    # Left to itself, html.unescape takes the beginnings of words for entities: "&notes;" would become "¬es;".
+    known = entity[0].startswith("&#") or entity[0][1:] in html5
+    return html.unescape(entity[0]) if known else entity[0]
 
 
 def _first(pattern: re.Pattern[str]) -> Callable[[str], str]:
@@ -155,14 +159,14 @@ _LOOKS: Final[Mapping[str, Callable[[str], str]]] = {
     "wrongly decoded text": _wrongly_decoded,
     "lost character": _first(_LOST),
     "HTML in a caption": _html,
-    "marker in a caption": _first(_MARKER),
+    "marker in a caption": first_marker,
     "escape in a caption": _first(_ESCAPES),
     "invisible character": _invisible,
     "link or address": _first(_LINK),
 }
 _MENDS: Final[tuple[Callable[[str], str], ...]] = (
-    html.unescape,
-    lambda text: _MARKER.sub(" ", text),
+    lambda text: _ENTITY.sub(_decoded, text),
+    without_markers,
     lambda text: _TAG.sub(" ", text),
     _unescape,
     redecode,

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, TypeAlias
 
+import numpy as np
 from numpy.typing import NDArray
 
 from cutline.config import TextOptions
@@ -31,6 +32,7 @@ ReadFeatures: TypeAlias = Callable[[Sequence[str]], NDArray[Any]]
 """From digests of N images to their features, (N, D) or (N, R, D)."""
 
 _SHOWN: Final = 5
+_READ_AT_ONCE: Final = 256
 _LOST: Final = ("missing image", "unreadable image")
 
 
@@ -56,7 +58,7 @@ def check_dataset(
     pictures = look_at_pictures(dataset.examples, progress)
     usable = pictures.examples
     sentences = cut_sentences(dataset, usable, text or TextOptions())
-    features = read_features and _pooled(read_features([example.digest for example in usable]))
+    features = read_features and _pooled(read_features, [example.digest for example in usable])
     problems = (*dataset.problems, *pictures.broken)
     findings = [
         *from_problems(problems),
@@ -69,9 +71,16 @@ def check_dataset(
     return _report(dataset, pictures, sentences, by_severity(_united(findings)))
 
 
-def _pooled(features: NDArray[Any]) -> NDArray[Any]:
-    """Return one vector per image; of a grid, the mean over its regions."""
-    return features.mean(axis=1) if features.ndim == 3 else features
+def _pooled(read_features: ReadFeatures, digests: Sequence[str]) -> NDArray[Any]:
+    """Return one vector per image, (N, D); of a grid, the mean over its regions.
+
+    Grids are read a few at a time: those of a large data set do not fit into memory.
+    """
+    blocks = []
+    for at in range(0, max(1, len(digests)), _READ_AT_ONCE):
+        features = read_features(digests[at : at + _READ_AT_ONCE])
+        blocks.append(features.mean(axis=1) if features.ndim == 3 else features)
+    return np.concatenate(blocks)
 
 
 def _united(findings: Iterable[Finding]) -> Iterator[Finding]:

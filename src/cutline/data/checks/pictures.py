@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -17,9 +17,10 @@ from cutline.data.images import decode_image, measure_image
 from cutline.data.near_duplicates import (
     HASHED_SIZE,
     LUMA,
-    clusters,
+    Agree,
     directions,
-    near_pairs,
+    members,
+    near_groups,
     perceptual_hashes,
     projection_hashes,
 )
@@ -39,6 +40,7 @@ _FLAT_DIFFERENCE: Final = 14.0
 _COLOURLESS: Final = 3.0
 _NEAR_PROJECTED: Final = 11
 _BLOCK: Final = 4096
+_SHOWN: Final = 5
 _SAME_FEATURES: Final = 0.95
 _KEEPS_FIRST: Final = ("test", "val", "train")
 """Of nearly equal images in several splits, the one in the first of these is kept: scores stay comparable."""
@@ -123,13 +125,9 @@ def picture_findings(pictures: Pictures, features: NDArray[np.floating] | None =
             nearly equal count as nearly equal, too.
     """
     yield from _single(pictures)
-    plain = _is_plain(pictures.small)
-    pairs = _looking_alike(pictures, plain)
-    told = {tuple(pair): "by their pixels" for pair in pairs.tolist()}
-    if features is not None and len(features):
-        for pair in alike_by_features(features).tolist():
-            told.setdefault(tuple(pair), "by the encoder's features")
-    yield from _near_findings(pictures.examples, told)
+    by_pixels = _looking_alike(pictures, _is_plain(pictures.small))
+    groups = by_pixels if features is None else alike_by_features(features, by_pixels)
+    yield from _near_findings(pictures.examples, groups, by_pixels)
 
 
 def _single(pictures: Pictures) -> Iterator[Finding]:
@@ -155,38 +153,50 @@ def _is_plain(small: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 
 def _looking_alike(pictures: Pictures, plain: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return pairs of positions whose hashes are near and whose very small pictures agree.
+    """Return groups of images whose hashes are near and whose very small pictures agree.
 
     Hashes see grey and coarse forms alone: a red star and a blue one have the same. So the small pictures of
-    every near pair are compared in colour. Drawings, logos and charts, which have few colours, agree in most
+    near pairs are compared in colour. Drawings, logos and charts, which have few colours, agree in most
     of their pixels by nature, and are taken for equal only when they agree in all of them.
     """
     looked_at = np.flatnonzero(~plain)
-    pairs: NDArray[np.int64] = looked_at[near_pairs(pictures.codes[looked_at], _NEAR_BITS)]
-    if not len(pairs):
-        return pairs
-    rich = np.array([_colour_bits(picture) >= _RICH_BITS for picture in pictures.small])
-    alike = [
-        _agree(pictures.small[left], pictures.small[right], bool(rich[left] and rich[right]))
-        for left, right in pairs.tolist()
-    ]
-    kept: NDArray[np.int64] = pairs[np.array(alike)]
-    return kept
+    first = np.arange(len(plain))
+    agree = _agreeing(pictures.small[looked_at])
+    first[looked_at] = looked_at[near_groups(pictures.codes[looked_at], _NEAR_BITS, agree)]
+    return first
 
 
-def _agree(left: NDArray[np.uint8], right: NDArray[np.uint8], rich: bool) -> bool:
-    one, other = left.astype(np.float32), right.astype(np.float32)
-    if min(_chroma(one), _chroma(other)) < _COLOURLESS:
-        one, other = one @ LUMA, other @ LUMA
-    one, other = one - one.mean(), other - other.mean()
-    if not rich:
-        return bool(np.abs(one - other).max() <= _FLAT_DIFFERENCE)
-    norm = float(np.linalg.norm(one) * np.linalg.norm(other))
-    return float((one * other).sum()) >= _ALIKE * norm > 0
+def _agreeing(small: NDArray[np.uint8]) -> Agree:
+    """Return what tells which pairs of very small pictures agree."""
+    rich = np.array([_colour_bits(picture) >= _RICH_BITS for picture in small], np.bool_)
+    chroma = (small.max(axis=3) - small.min(axis=3)).reshape(len(small), _KEPT * _KEPT)
+    coloured: NDArray[np.bool_] = chroma.mean(axis=1) >= _COLOURLESS
+
+    def agree(pairs: NDArray[np.int64]) -> NDArray[np.bool_]:
+        agreed = np.zeros(len(pairs), np.bool_)
+        in_colour, are_rich = (each[pairs[:, 0]] & each[pairs[:, 1]] for each in (coloured, rich))
+        for which, to_grey in ((in_colour, False), (~in_colour, True)):
+            if which.any():
+                left, right = (small[side].astype(np.float32) for side in pairs[which].T)
+                sides = (left @ LUMA, right @ LUMA) if to_grey else (left, right)
+                agreed[which] = _agree(*sides, are_rich[which])
+        return agreed
+
+    return agree
 
 
-def _chroma(picture: NDArray[np.float32]) -> float:
-    return float((picture.max(2) - picture.min(2)).mean())
+def _agree(
+    left: NDArray[np.float32], right: NDArray[np.float32], rich: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Compare P pictures with P others, both (P, ...), but for their brightness."""
+    one, other = (side.reshape(len(side), -1) for side in (left, right))
+    one, other = one - one.mean(axis=1, keepdims=True), other - other.mean(axis=1, keepdims=True)
+    norm = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
+    correlated = ((one * other).sum(axis=1) >= _ALIKE * norm) & (norm > 0)
+    agreed: NDArray[np.bool_] = np.where(
+        rich, correlated, np.abs(one - other).max(axis=1) <= _FLAT_DIFFERENCE
+    )
+    return agreed
 
 
 def _colour_bits(picture: NDArray[np.uint8]) -> float:
@@ -197,50 +207,55 @@ def _colour_bits(picture: NDArray[np.uint8]) -> float:
     return float(-(shares * np.log2(shares)).sum())
 
 
-def alike_by_features(features: NDArray[np.floating]) -> NDArray[np.int64]:
-    """Return pairs of rows that point in nearly the same direction, seen from the mean of all.
+def alike_by_features(
+    features: NDArray[np.floating], known: NDArray[np.int64] | None = None
+) -> NDArray[np.int64]:
+    """Join rows that point in nearly the same direction, seen from the mean of all: cosine 0.95 or more.
 
     Args:
         features: Numbers (N, D).
+        known: Groups that are there already.
 
     Returns:
-        int64 (P, 2): pairs with a cosine of at least 0.95.
+        Groups as those of :func:`near_groups`, int64 (N,).
     """
+    if not len(features):
+        return np.arange(0)
     mean = features.mean(axis=0, dtype=np.float32)
     # In blocks, because features are kept in half the precision that products need.
     codes = [
         projection_hashes(directions(features[at : at + _BLOCK], mean))
         for at in range(0, len(features), _BLOCK)
     ]
-    pairs = near_pairs(np.concatenate(codes), _NEAR_PROJECTED)
-    near = [_share_direction(features, mean, pairs[at : at + _BLOCK]) for at in range(0, len(pairs), _BLOCK)]
-    return np.concatenate([pairs[:0], *near])
+
+    def agree(pairs: NDArray[np.int64]) -> NDArray[np.bool_]:
+        left, right = (directions(features[rows], mean) for rows in pairs.T)
+        agreed: NDArray[np.bool_] = (left * right).sum(axis=1) >= _SAME_FEATURES
+        return agreed
+
+    return near_groups(np.concatenate(codes), _NEAR_PROJECTED, agree, known)
 
 
-def _share_direction(
-    features: NDArray[np.floating], mean: NDArray[np.float32], pairs: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    left, right = (directions(features[rows], mean) for rows in pairs.T)
-    kept: NDArray[np.int64] = pairs[(left * right).sum(axis=1) >= _SAME_FEATURES]
-    return kept
-
-
-def _near_findings(examples: Sequence[Example], told: Mapping[tuple[int, ...], str]) -> Iterator[Finding]:
+def _near_findings(
+    examples: Sequence[Example], groups: NDArray[np.int64], by_pixels: NDArray[np.int64]
+) -> Iterator[Finding]:
+    """Yield the groups, those in several splits first; what pixels did not join was joined by features."""
     across: list[Occurrence] = []
     within: list[Occurrence] = []
-    for group in clusters(np.array(list(told), np.int64).reshape(-1, 2)):
-        members = sorted((examples[position] for position in group), key=_changed_first)
-        ids = tuple(member.image_id for member in members)
-        ways = sorted({way for pair, way in told.items() if pair[0] in group})
-        splits = {member.split for member in members}
-        others = ", ".join(f"{member.image_id} ({member.split or 'undecided'})" for member in members[1:])
+    for group in members(groups):
+        parts = set(by_pixels[group].tolist())
+        ways = ["by the encoder's features"] if len(parts) > 1 else []
+        ways += ["by their pixels"] if len(parts) < len(group) else []
+        alike = sorted((examples[position] for position in group), key=_changed_first)
+        others = ", ".join(f"{each.image_id} ({each.split or 'undecided'})" for each in alike[1 : 1 + _SHOWN])
+        more = f" and {len(alike) - 1 - _SHOWN:,} more" if len(alike) > 1 + _SHOWN else ""
         place = Occurrence(
-            members[0].image_id,
-            f"in {members[0].split or 'no split'}, nearly equal to {others}, {' and '.join(ways)}",
+            alike[0].image_id,
+            f"in {alike[0].split or 'no split'}, nearly equal to {others}{more}, {' and '.join(ways)}",
             "",
-            ids,
+            tuple(each.image_id for each in alike),
         )
-        (across if len(splits) > 1 else within).append(place)
+        (across if len({each.split for each in alike}) > 1 else within).append(place)
     if across:
         yield found("near-duplicates across splits", across)
     if within:
