@@ -316,3 +316,23 @@ def test_rows_that_cannot_be_used_are_kept_as_problems(world: World, tmp_path: P
     references = dump(tmp_path / "r.json", [*listed, {"image": "0.jpg", "caption": 5}])
     (problem,) = score_files(world.h, references).problems
     assert (problem.kind, problem.where) == ("broken row", "r.json item 13")
+
+
+def test_a_column_that_no_file_has_is_refused_and_one_that_some_have_is_not(tmp_path: Path) -> None:
+    ours = tmp_path / "a.csv"
+    ours.write_text("image,caption,words\nx.jpg,a dog,a cat\n", encoding="utf-8")
+    theirs = table(tmp_path / "ref.csv", {"x.jpg": ["a dog"]})
+    with pytest.raises(DataError) as caught:
+        score_files(ours, theirs, options=ScoreOptions(image_column="imgae"))
+    assert str(caught.value) == (
+        f"--image-column imgae: no file has it; {ours}: its columns are 'image', 'caption', 'words'; "
+        f"{theirs}: its columns are 'image', 'caption', 'split'; name one that is there, or leave the option out: usual "
+        "names are known"
+    )
+    with pytest.raises(DataError, match="--caption-column capton: no file has it"):
+        score_files(ours, theirs, options=ScoreOptions(image_column="image", caption_column="capton"))
+    report = score_files(ours, theirs, options=ScoreOptions(image_column="image", caption_column="words"))
+    assert report.hypotheses.scores.rouge_l < 100
+    coco = dump(tmp_path / "c.json", {"images": [], "annotations": [{"image_id": "x.jpg", "caption": "a"}]})
+    with pytest.raises(DataError, match=r"c\.json: its format has no columns to name"):
+        score_files(coco, coco, options=ScoreOptions(image_column="imgae"))

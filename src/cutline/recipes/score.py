@@ -13,6 +13,7 @@ from cutline.data.caption_files import (
     ends_alike,
     read_hypotheses,
     read_references,
+    refuse_unheeded,
     select_split,
 )
 from cutline.errors import ConfigError
@@ -86,6 +87,7 @@ def score_files(
     known = read_references(Path(references), *columns)
     paths = [hypotheses] if against is None else [hypotheses, against]
     files = [read_hypotheses(Path(path), *columns) for path in paths]
+    refuse_unheeded([*files, known])
     chosen = select_split(known, options.split)
     common = same_images(files, chosen, options.allow_missing)
     scorer = _Scoring(common, options, _training(known, options.split))

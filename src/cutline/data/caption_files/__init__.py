@@ -4,7 +4,7 @@ No image files are looked for, and references are kept as people wrote them: a d
 stands there, as in COCO's evaluation code, while readers of training data keep it once.
 """
 
-from cutline.data.caption_files.contents import CaptionFile
+from cutline.data.caption_files.contents import CaptionFile, refuse_unheeded
 from cutline.data.caption_files.endings import ends_alike
 from cutline.data.caption_files.hypotheses import read_hypotheses
 from cutline.data.caption_files.matching import Matching, match_images, some
@@ -17,6 +17,7 @@ __all__ = [
     "match_images",
     "read_hypotheses",
     "read_references",
+    "refuse_unheeded",
     "select_split",
     "some",
 ]

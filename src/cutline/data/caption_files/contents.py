@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from cutline.errors import DataError
 from cutline.records import Problem
 
 
@@ -20,6 +21,7 @@ class CaptionFile:
             the file has no ids.
         splits: Key → ``"train"``, ``"val"`` or ``"test"``, for the images whose split the file names.
         problems: Rows that were left out.
+        unheeded: Names of columns that the caller gave and that are not in this file → what is there.
     """
 
     source: str
@@ -27,7 +29,28 @@ class CaptionFile:
     names: Mapping[str, str]
     splits: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
+    unheeded: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Count images."""
         return len(self.captions)
+
+
+def refuse_unheeded(files: Sequence[CaptionFile]) -> None:
+    """Raise DataError when a column that the caller named is in none of the files.
+
+    Example:
+        >>> table = CaptionFile("h.csv", {}, {}, unheeded={"--image-column imgae": "its columns are 'image'"})
+        >>> refuse_unheeded([table])
+        Traceback (most recent call last):
+        cutline.errors.DataError: --image-column imgae: no file has it; h.csv: its columns are 'image'; \
+name one that is there, or leave the option out: usual names are known
+    """
+    first, *others = files
+    for option in first.unheeded:
+        if all(option in file.unheeded for file in others):
+            there = "; ".join(f"{file.source}: {file.unheeded[option]}" for file in files)
+            raise DataError(
+                f"{option}: no file has it; {there}; name one that is there, or leave the option out: usual "
+                "names are known"
+            )

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cutline.data.caption_files.contents import CaptionFile
-from cutline.data.caption_files.rows import find_source, read_ranked_rows
+from cutline.data.caption_files.rows import find_source, read_ranked_rows, unheeded_columns
 from cutline.data.readers.gather import clean_caption
 from cutline.data.readers.rows import Row
 from cutline.errors import DataError
@@ -40,7 +40,8 @@ def read_hypotheses(
         >>> read_hypotheses(file).captions
         {'7': ('a dog',)}
     """
-    rows = _without_confidence(read_ranked_rows(*find_source(path, image_column, caption_column)))
+    name, source = find_source(path, image_column, caption_column)
+    rows = _without_confidence(read_ranked_rows(name, source))
     ranked = any(isinstance(row, Row) and row.group for row in rows)
     problems = [row for row in rows if isinstance(row, Problem)]
     found: dict[str, list[Row]] = {}
@@ -60,6 +61,7 @@ def read_hypotheses(
         captions,
         {key: _name(ours[0]) for key, ours in found.items()},
         problems=tuple(problems),
+        unheeded=unheeded_columns(name, source),
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cutline.data.caption_files.contents import CaptionFile
-from cutline.data.caption_files.rows import find_source, read_rows
+from cutline.data.caption_files.rows import find_source, read_rows, unheeded_columns
 from cutline.data.readers.gather import clean_caption
 from cutline.data.readers.rows import Row
 from cutline.data.splits import SPLIT_NAMES, overlap_error
@@ -42,15 +42,16 @@ def read_references(
         >>> found.captions, found.splits
         ({'a.jpg': ('a dog', 'A dog.')}, {'a.jpg': 'val'})
     """
-    rows = read_rows(*find_source(path, image_column, caption_column))
+    name, source = find_source(path, image_column, caption_column)
+    rows = read_rows(name, source)
     captions: dict[str, list[str]] = {}
     names: dict[str, str] = {}
     for row in (row for row in rows if isinstance(row, Row)):
-        name = row.image.replace("\\", "/")
+        image = row.image.replace("\\", "/")
         text = clean_caption(row.caption)
         if text:
-            captions.setdefault(row.image_id or name, []).append(text)
-            names.setdefault(row.image_id or name, name)
+            captions.setdefault(row.image_id or image, []).append(text)
+            names.setdefault(row.image_id or image, image)
     if not captions:
         raise DataError(f"{path}: no references in it; give at least one caption per image")
     splits = _splits(path, (row for row in rows if isinstance(row, Row)))
@@ -60,6 +61,7 @@ def read_references(
         names,
         {key: split for key, split in splits.items() if key in captions},
         tuple(row for row in rows if isinstance(row, Problem)),
+        unheeded_columns(name, source),
     )
 
 

@@ -47,6 +47,10 @@ ID_COLUMNS: Final = ("image_id", "imageid", "img_id", "photo_id")
 _NUMBERED: Final = re.compile(r"(caption|text|sentence|description|comment|reference)_?\d+")
 
 
+class NoColumnError(DataError):
+    """A column that the caller named is not in the file."""
+
+
 @dataclass(frozen=True, slots=True)
 class Columns:
     """Positions of the columns that matter; ``captions`` are several when a table is wide."""
@@ -110,7 +114,7 @@ def require_columns(names: Sequence[str], source: Source, samples: Sequence[Sequ
     )
     for option, wanted in options:
         if wanted and named_position(names, wanted) is None:
-            raise DataError(
+            raise NoColumnError(
                 f"{source.path}: no column {wanted!r} (--{option}-column); its columns are {there}"
             )
     plain = [plain_name(name) for name in names]

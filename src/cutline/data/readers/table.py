@@ -17,6 +17,7 @@ from typing import Final, Literal
 from cutline.data.readers.cells import is_image_name
 from cutline.data.readers.columns import (
     Columns,
+    NoColumnError,
     find_columns,
     headerless_columns,
     require_columns,
@@ -97,7 +98,7 @@ def _layout(source: Source) -> _Layout:
         cells for number, cells in _records(source.path, widest) if _is_record(number, cells, widest)
     )
     if any(map(is_image_name, names)):
-        raise DataError(
+        raise NoColumnError(
             f"{source.path}: no header; its first line begins with {names[0][:40]!r}; add a first line that "
             "names the columns, such as 'image,caption'"
         )
