@@ -326,8 +326,8 @@ def test_a_column_that_no_file_has_is_refused_and_one_that_some_have_is_not(tmp_
         score_files(ours, theirs, options=ScoreOptions(image_column="imgae"))
     assert str(caught.value) == (
         f"--image-column imgae: no file has it; {ours}: its columns are 'image', 'caption', 'words'; "
-        f"{theirs}: its columns are 'image', 'caption', 'split'; name one that is there, or leave the option out: usual "
-        "names are known"
+        f"{theirs}: its columns are 'image', 'caption', 'split'; name one that is there, or "
+        "leave the option out: usual names are known"
     )
     with pytest.raises(DataError, match="--caption-column capton: no file has it"):
         score_files(ours, theirs, options=ScoreOptions(image_column="image", caption_column="capton"))
