@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from cutline.errors import DataError
 from cutline.records import Problem
+
+MENDED_ROW: Final = "mended row"
+"""Kind of the problem of a row that was read after all."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,7 @@ class CaptionFile:
         splits: Key → ``"train"``, ``"val"`` or ``"test"``, for the images whose split the file names.
         problems: Rows that were left out.
         unheeded: Names of columns that the caller gave and that are not in this file → what is there.
+        other_splits: What the file says where splits are named, and that is no split.
     """
 
     source: str
@@ -30,10 +35,22 @@ class CaptionFile:
     splits: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     unheeded: Mapping[str, str] = field(default_factory=dict)
+    other_splits: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """Count images."""
         return len(self.captions)
+
+
+def first_problem(problems: Iterable[Problem]) -> str:
+    """Return where and what the first problem is, to stand in an error; ``""`` without any.
+
+    Example:
+        >>> first_problem([Problem("broken row", "h.json item 1", "an object was expected, found int 1")])
+        '; first: h.json item 1: an object was expected, found int 1'
+    """
+    first = next(iter(problems), None)
+    return f"; first: {first.where}: {first.message}" if first else ""
 
 
 def refuse_unheeded(files: Sequence[CaptionFile]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -49,7 +49,7 @@ def read_rows(name: str, source: Source) -> list[Row | Problem]:
         if not absent:
             raise
         try:
-            return list(_rows(name, replace(source, **dict.fromkeys(absent))))
+            return list(_rows(name, _without(source, absent)))
         except DataError:
             pass
         raise
@@ -61,6 +61,14 @@ def unheeded_columns(name: str, source: Source) -> dict[str, str]:
         f"--{option.replace('_', '-')} {getattr(source, option)}": why
         for option, why in _absent(name, source).items()
     }
+
+
+def _without(source: Source, absent: Container[str]) -> Source:
+    return replace(
+        source,
+        image_column=None if "image_column" in absent else source.image_column,
+        caption_column=None if "caption_column" in absent else source.caption_column,
+    )
 
 
 def _absent(name: str, source: Source) -> dict[str, str]:
@@ -79,9 +87,11 @@ def _absent(name: str, source: Source) -> dict[str, str]:
 
 def _refusal(name: str, source: Source, option: str, wanted: str) -> DataError | None:
     """Return the error of beginning to read with one column named, if there is one."""
-    named = {"image_column": None, "caption_column": None, "group_column": None, option: wanted}
+    bare = replace(source, image_column=None, caption_column=None, group_column=None)
+    is_image = option == "image_column"
+    named = replace(bare, image_column=wanted) if is_image else replace(bare, caption_column=wanted)
     try:
-        next(iter(_rows(name, replace(source, **named))), None)
+        next(iter(_rows(name, named)), None)
     except DataError as error:
         return error
     return None
