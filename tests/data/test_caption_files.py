@@ -306,7 +306,14 @@ def test_columns_are_named_where_they_are(tmp_path: Path) -> None:
         ("gone.json", None, "gone.json: no such file; give a file with images and captions"),
         ("h.json", "[]", "the list is empty"),
         ("h.json", "{", "not valid JSON at line 1"),
-        ("h.jsonl", '{"image": "a.jpg", "error": "damaged"}\n', "no captions in it; give one per image"),
+        (
+            "h.jsonl",
+            '{"image": "a.jpg", "error": "damaged"}\n',
+            "in it; first: h.jsonl line 1: not captioned: damaged; give",
+        ),
+        ("h.json", "[1, 2]", "h.json item 1: a JSON object was expected, found int 1; left out; give one"),
+        ("h.json", '[{"image_id": 1, "caption": 17}]', "item 1: 1: a caption must be a text, found int 17"),
+        ("h.json", '{"a.jpg": 17}', "h.json: 'a.jpg' has int 17; a caption must be a text"),
         ("h.csv", "image,rating\na.jpg,3\n", "no caption column; its columns are 'image', 'rating'"),
     ],
 )
@@ -328,3 +335,13 @@ def test_an_unknown_end_marker_is_noticed_in_many_different_captions() -> None:
     )
     assert ends_alike(["one caption for every image"] * 1000) is None
     assert ends_alike([""] * 100) is None
+
+
+def test_an_entry_that_is_no_text_is_named_and_null_is_blank(tmp_path: Path) -> None:
+    path = tmp_path / "h.json"
+    path.write_text('{"a.jpg": "a dog", "b.jpg": null, "c.jpg": 17, "d.jpg": "a cat"}', encoding="utf-8")
+    found = read_hypotheses(path)
+    assert found.captions == {"a.jpg": ("a dog",), "b.jpg": ("",), "d.jpg": ("a cat",)}
+    (problem,) = found.problems
+    assert problem.where == "h.json item 3"
+    assert problem.message == "c.jpg: a caption must be a text, found int 17; left out"

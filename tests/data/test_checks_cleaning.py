@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -46,15 +47,37 @@ def test_every_row_and_image_that_is_missing_is_told(fixed: tuple[Faulty, Path])
     told = changes_of(clean)
     before, after = read_dataset(faulty.table, keep_overlaps=True), read_dataset(clean)
     gone = {each.image_id for each in before.examples} - {each.image_id for each in after.examples}
-    named = " ".join(f"{change['where']} {change['now']}" for change in told)
+    named = " ".join(f"{change['where']} {change['why']}" for change in told)
     assert gone
     assert [image_id for image_id in gone if image_id not in named] == []
     kept = {(each.image_id, text) for each in after.examples for text in each.captions}
     for change in told:
-        if change["change"] == MENDED and change["caption"]:
+        if change["kind"] == "mended row":
+            assert change["now"] in {text for _, text in kept}
+        elif change["change"] == MENDED and change["caption"]:
             assert (change["where"], change["now"]) in kept
         elif change["change"] == LEFT_OUT and change["caption"]:
             assert (change["where"], change["caption"]) not in kept
+
+
+def test_every_caption_that_was_removed_is_in_the_log(fixed: tuple[Faulty, Path]) -> None:
+    faulty, clean = fixed
+    changes = changes_of(clean)
+    with faulty.table.open(encoding="utf-8", newline="") as stream:
+        before = Counter(row["caption"] for row in csv.DictReader(stream) if row["caption"])
+    after = Counter(text for each in read_dataset(clean).examples for text in each.captions)
+    logged = Counter(change["caption"] for change in changes)
+    unlogged = {text for text in (before - after) if before[text] - after[text] > logged[text]}
+    assert unlogged == set()
+    wordy = ("duplicate row", "caption of only punctuation", "missing image", "unreadable image")
+    assert all(change["caption"] for change in changes if change["kind"] in wordy)
+    assert all(change["why"] for change in changes)
+    (moved,) = (change for change in changes if change["change"] == "moved")
+    assert (moved["where"], moved["now"]) == ("images/a-leaked.png", "test")
+    merged = [change for change in changes if change["change"] == "merged"]
+    copies = {"images/a-copy.png", "images/a-leaked.png"}
+    assert {change["where"] for change in merged} == {change["now"] for change in merged} == copies
+    assert {change["kind"] for change in merged} == {"same image twice"}
 
 
 def test_the_split_of_each_image_is_written(fixed: tuple[Faulty, Path]) -> None:

@@ -85,10 +85,8 @@ def test_broken_images_are_listed_behind_the_readers_problems(data: Dataset) -> 
         ("unreadable image", "b.png"),
         ("unreadable image", "c.png"),
     ]
-    assert report.problems[1].message.startswith(f"{data.examples[1].image}: damaged or truncated (")
-    assert report.problems[2].message.startswith(
-        f"{data.examples[2].image}: not an image of a known format (it looks like text)"
-    )
+    assert report.problems[1].message.startswith("damaged or truncated (")
+    assert report.problems[2].message.startswith("not an image of a known format (it looks like text)")
     assert report.widths.maximum == 250
 
 

@@ -112,7 +112,7 @@ def test_rows_without_header_are_mended_and_reported(tmp_path: Path) -> None:
     assert splits_of(data) == {"a.jpg": "train", "b.jpg": "val", "c.jpg": None}
     assert [(p.kind, p.message[:30]) for p in data.problems] == [
         ("mended row", "5 cells where rows have 4; rea"),
-        ("broken row", "1 cells where rows have 4; lef"),
+        ("broken row", "1 cell where rows have 4; left"),
     ]
 
 

@@ -99,7 +99,7 @@ def test_items_may_differ_and_the_broken_ones_are_reported(tmp_path: Path) -> No
     assert captions_of(data) == {"a.jpg": ("a dog",), "b.jpg": ("a cat", "a kitten")}
     assert [(p.where, p.message) for p in data.problems] == [
         ("a.json item 3", "no image or no caption among the keys 'image'; left out"),
-        ("a.json item 4", "a JSON object was expected, found str; left out"),
+        ("a.json item 4", "a JSON object was expected, found str 'd.jpg'; left out"),
     ]
 
 

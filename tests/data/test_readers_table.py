@@ -154,7 +154,7 @@ def test_a_row_that_cannot_be_told_apart_is_left_out_and_reported(tmp_path: Path
         (
             "broken row",
             "captions.csv row 3",
-            "1 cells where the header has 3; left out; put captions with ',' in quotes",
+            "1 cell where the header has 3; left out; add what is missing",
         ),
     ]
 

@@ -83,6 +83,8 @@ def test_json_has_all_but_the_scores_of_single_images_which_are_in_the_file() ->
     assert set(saved["against"]["image_scores"]) == set(REFERENCES)
     assert printed["hypotheses"]["scores"] == saved["hypotheses"]["scores"]
     assert printed["comparisons"] == saved["comparisons"]
+    assert result.stderr.splitlines()[-1] == "scores of every image: scores.json"
+    assert saved["hypotheses"]["scores"]["not_computed"].keys() == {"meteor", "spice"}
 
 
 def test_missing_images_are_an_error_that_lists_them() -> None:
@@ -136,7 +138,10 @@ def test_captions_cannot_write_on_the_terminal() -> None:
         (("h.json", "r.json", "--tokenizer", "moses"), "error: --tokenizer 'moses': allowed are auto, ptb"),
         (("r.json", "h.json"), "error: r.json: image '0.jpg' has"),
         (("h.json",), "error: Missing argument 'REFERENCES'; see cutline score --help"),
-        (("h.json", "r.json", "--document-frequencies", "no.npz"), "error: no.npz: not readable as saved"),
+        (
+            ("h.json", "r.json", "--document-frequencies", "no.npz"),
+            "error: --document-frequencies no.npz: no such file; name one",
+        ),
     ],
 )
 def test_what_is_wrong_is_told_in_one_line(arguments: tuple[str, ...], message: str) -> None:

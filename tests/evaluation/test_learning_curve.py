@@ -91,9 +91,10 @@ def test_the_range_belongs_to_the_same_images_for_all_points():
 
 
 @pytest.mark.parametrize("noise", [0.0, 25.0])
-@given(scores=st.lists(st.floats(0, 120), min_size=3, max_size=3))
+@given(scores=st.lists(st.floats(2, 120), min_size=3, max_size=3))
 def test_the_gain_lies_in_its_range(noise, scores):
     fitted = curve(scores, images=40, noise=noise)
+    assert fitted.gain is not None
     assert fitted.interval is not None
     assert fitted.interval.low - 1e-9 <= fitted.gain <= fitted.interval.high + 1e-9
 
@@ -125,6 +126,13 @@ def test_a_gain_that_is_not_sure_is_said_to_be_so(scores):
     forecast = curve(scores).forecast
     assert forecast.endswith("; that more of the same helps at all is not sure")
     assert "-0.00" not in forecast
+
+
+def test_runs_that_learnt_nothing_promise_nothing():
+    fitted = curve([0.0, 0.0, 0.01], captions=599)
+    assert (fitted.gain, fitted.interval) == (None, None)
+    assert fitted.forecast.startswith("no forecast: none of the runs reaches a CIDEr-D of 1")
+    assert curve([0.0, 0.0, 2.0]).gain is not None
 
 
 def test_the_same_runs_give_the_same_forecast():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,11 +82,13 @@ def test_golden_files_score_as_with_coco_per_image_and_over_all(tmp_path: Path) 
 def test_scores_have_intervals_and_say_how_they_came_about(world: World) -> None:
     report = score_files(world.h, world.r)
     scores = report.hypotheses.scores
-    assert scores == Scorer(world.references).score(
+    expected = Scorer(world.references).score(
         world.hypotheses, intervals=True, facts={"data": scores.signature.rpartition(":")[2]}
     )
+    assert scores == replace(expected, not_computed=scores.not_computed)
     assert scores.intervals["cider_d"].low <= scores.cider_d <= scores.intervals["cider_d"].high
-    assert (scores.meteor, scores.spice, scores.not_computed) == (None, None, {})
+    assert (scores.meteor, scores.spice) == (None, None)
+    assert scores.not_computed == dict.fromkeys(("meteor", "spice"), "it needs Java; ask for it with --java")
     assert (report.split, report.missing, report.extra, report.notes) == ("all", (), (), ())
 
 
@@ -316,3 +319,96 @@ def test_rows_that_cannot_be_used_are_kept_as_problems(world: World, tmp_path: P
     references = dump(tmp_path / "r.json", [*listed, {"image": "0.jpg", "caption": 5}])
     (problem,) = score_files(world.h, references).problems
     assert (problem.kind, problem.where) == ("broken row", "r.json item 13")
+
+
+def test_a_column_that_no_file_has_is_refused_and_one_that_some_have_is_not(tmp_path: Path) -> None:
+    ours = tmp_path / "a.csv"
+    ours.write_text("image,caption,words\nx.jpg,a dog,a cat\n", encoding="utf-8")
+    theirs = table(tmp_path / "ref.csv", {"x.jpg": ["a dog"]})
+    with pytest.raises(DataError) as caught:
+        score_files(ours, theirs, options=ScoreOptions(image_column="imgae"))
+    assert str(caught.value) == (
+        f"--image-column imgae: no file has it; {ours}: its columns are 'image', 'caption', 'words'; "
+        f"{theirs}: its columns are 'image', 'caption', 'split'; name one that is there, or "
+        "leave the option out: usual names are known"
+    )
+    with pytest.raises(DataError, match="--caption-column capton: no file has it"):
+        score_files(ours, theirs, options=ScoreOptions(image_column="image", caption_column="capton"))
+    report = score_files(ours, theirs, options=ScoreOptions(image_column="image", caption_column="words"))
+    assert report.hypotheses.scores.rouge_l < 100
+    coco = dump(tmp_path / "c.json", {"images": [], "annotations": [{"image_id": "x.jpg", "caption": "a"}]})
+    with pytest.raises(DataError, match=r"c\.json: its format has no columns to name"):
+        score_files(coco, coco, options=ScoreOptions(image_column="imgae"))
+
+
+def test_a_broken_row_is_named_where_its_hypothesis_is_lacking(tmp_path: Path) -> None:
+    references = table(tmp_path / "r.csv", {"a.jpg": ["a dog"], "b.jpg": ["a cat"]})
+    ours = tmp_path / "h.csv"
+    ours.write_text("image,caption,model\na.jpg,a dog,m\nb.jpg\n", encoding="utf-8")
+    with pytest.raises(ImageMismatchError) as caught:
+        score_files(ours, references)
+    assert str(caught.value) == (
+        f"{ours}: no hypothesis for 1 of the 2 images of {references} (b.jpg); rows that could not be used: "
+        "h.csv row 3 (1 cell where the header has 3; left out; add what is missing); correct these rows, or "
+        "score the images in both files with --allow-missing"
+    )
+
+
+def test_a_mended_row_is_a_warning(tmp_path: Path) -> None:
+    references = table(tmp_path / "r.csv", {"a.jpg": ["a dog"], "b.jpg": ["a cat"]})
+    ours = tmp_path / "h.csv"
+    ours.write_text("image,caption\na.jpg,a dog, running\nb.jpg,a cat\n", encoding="utf-8")
+    told = ActingProgress()
+    report = score_files(ours, references, progress=told)
+    assert told.warnings == list(report.notes)
+    assert report.notes[0] == (
+        "mended row: h.csv row 2: 3 cells where the header has 2; read as 'a.jpg | a dog, running'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("DOG.JPG", "names differ in upper and lower case ('DOG.JPG', 'dog.jpg'): write them alike"),
+        ("7", "an image is known by its id, its file name, or the last part of its path: name images alike"),
+    ],
+)
+def test_files_without_an_image_in_common_are_told_how_images_are_known(
+    name: str, advice: str, tmp_path: Path
+) -> None:
+    ours, theirs = dump(tmp_path / "h.json", {name: "a dog"}), table(tmp_path / "r.csv", {"dog.jpg": ["a"]})
+    for options in (ScoreOptions(), ALLOWED):
+        with pytest.raises(DataError) as caught:
+            score_files(ours, theirs, options=options)
+        assert str(caught.value) == (
+            f"{ours}: no image in common with {theirs}; images are called {name} here and dog.jpg there; "
+            f"{advice}"
+        )
+    both = dump(tmp_path / "both.json", {"DOG.jpg": "a dog", "cat.jpg": "a cat"})
+    two = table(tmp_path / "two.csv", {"dog.jpg": ["a dog"], "cat.jpg": ["a cat"]})
+    with pytest.raises(ImageMismatchError, match=r"names differ in upper and lower case \('DOG.jpg', 'dog"):
+        score_files(both, two)
+
+
+def test_what_is_no_file_of_document_frequencies_is_told_plainly(world: World) -> None:
+    for path, words in ((world.folder / "gone.npz", "no such file; name one"), (world.r, "no archive of")):
+        with pytest.raises(DataError, match=words) as caught:
+            score_files(world.h, world.r, options=ScoreOptions(document_frequencies=path))
+        assert str(caught.value).startswith(f"--document-frequencies {path}: ")
+        assert "pickle" not in str(caught.value)
+
+
+def test_a_split_that_is_not_there_is_answered_with_those_that_are(world: World, tmp_path: Path) -> None:
+    def refused(splits: Mapping[str, str]) -> str:
+        path = table(tmp_path / "s.csv", world.references, splits)
+        with pytest.raises(DataError) as caught:
+            score_files(world.h, path, options=ScoreOptions(split="val"))
+        return str(caught.value).partition("'val'; ")[2]
+
+    assert refused({}) == "it names no splits; leave --split out"
+    assert refused({"0.jpg": "part A"}) == (
+        "it names 'part A', which are no splits of cutline; leave --split out"
+    )
+    assert refused({"0.jpg": "test"}) == (
+        "it has test 1, and 11 without; choose one of these, or leave --split out"
+    )

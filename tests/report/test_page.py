@@ -208,7 +208,7 @@ def test_every_picture_and_chart_has_a_text_and_a_caption_its_direction(whole: P
 
 def test_confidence_is_told_with_its_definition_error_and_charts(whole: Page) -> None:
     section = whole.inside("Measured on 40 images, fitted on 40 other images.", "Parts of the images By")
-    assert "3.1 %" in section
+    assert "3.1 percentage points" in section
     assert "at least that of the lower quarter" in whole.text
     labels = [label for tag, label in whole.words if tag == "svg"]
     for title in (

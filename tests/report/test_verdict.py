@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.fakes import made_up_evaluation, made_up_scores, made_up_whole_evaluation
 
-from cutline.records import EvaluationResult, LookingTest, Scores
+from cutline.records import CoveragePoint, EvaluationResult, LookingTest, ReliabilityBin, Scores
 from cutline.report.verdict import FAIR, GOOD, NONE, POOR, judge
 
 
@@ -107,7 +107,34 @@ def test_confidences_that_are_off_by_no_more_than_chance_are_believed(whole: Eva
     calibration = replace(whole.calibration, expected_calibration_error=0.09, error_by_chance=0.1)
     found = judge(replace(whole, calibration=calibration)).answers[2]
     assert (found.short, found.level) == ("yes", GOOD)
-    assert "exactly right would be off by 10.0 %" in found.text
+    assert "exactly right would be off by 10.0 percentage points" in found.text
+
+
+def sure(result: EvaluationResult, **changes: object) -> tuple[str, str]:
+    assert result.calibration is not None
+    found = judge(replace(result, calibration=replace(result.calibration, **changes))).answers[2]
+    return found.short, found.level
+
+
+@pytest.mark.parametrize("acceptable", [0.0, 0.02, 0.99])
+def test_with_hardly_any_caption_of_one_kind_there_is_nothing_to_tell_apart(
+    whole: EvaluationResult, acceptable: float
+) -> None:
+    alike = tuple(CoveragePoint(share, 0.03, 1.0, acceptable) for share in (1.0, 0.5))
+    assert sure(whole, acceptable=acceptable, coverage=alike) == ("cannot be told", NONE)
+    assert sure(whole, acceptable=acceptable, expected_calibration_error=0.4) == ("no", POOR)
+
+
+def test_confidences_of_which_the_surer_half_is_no_better_tell_nothing(whole: EvaluationResult) -> None:
+    for better, answer in ((0.0, FAIR), (0.05, FAIR), (0.1, GOOD)):
+        halves = tuple(CoveragePoint(s, 1 - s, 40.0, 0.5 + better * (s < 1)) for s in (1.0, 0.5))
+        assert sure(whole, acceptable=0.5, coverage=halves)[1] == answer
+    assert sure(whole, acceptable=0.5, coverage=halves[:1]) == ("it cannot tell good from bad", FAIR)
+
+
+def test_confidences_that_are_all_alike_tell_nothing(whole: EvaluationResult) -> None:
+    bins = (ReliabilityBin(0.5, 0.5, 0.5, 0.4, 100), ReliabilityBin(0.5, 0.51, 0.505, 0.6, 100))
+    assert sure(whole, acceptable=0.5, bins=bins) == ("it cannot tell good from bad", FAIR)
 
 
 def test_what_was_not_measured_is_not_known(tmp_path: Path) -> None:

@@ -18,7 +18,6 @@ from cutline.records import SCORE_NAMES, Comparison, ScoredCaptions, ScoreReport
 _READING = "How files are read"
 _SCORING = "How captions are scored"
 _CLEAR: Final = 0.05
-_NOT_ASKED: Final = "it needs Java; ask for it with --java"
 
 Hypotheses = Annotated[
     str,
@@ -123,6 +122,7 @@ def score(
         raise
     if output is not None:
         save_scores(report, output)
+        screen.progress.note(f"scores of every image: {output}")
     failed = failed_items(report.problems)
     screen.list_problems(failed, str(output) if output is not None else "the output with --json")
     screen.lines("\n".join(_lines(report)))
@@ -162,7 +162,7 @@ def _table(scored: ScoredCaptions) -> Iterator[str]:
     for name, shown in SCORE_NAMES.items():
         value = getattr(scored.scores, name)
         if value is None:
-            yield f"{shown:9}   not computed: {scored.scores.not_computed.get(name, _NOT_ASKED)}"
+            yield f"{shown:9}   not computed: {scored.scores.not_computed[name]}"
             continue
         interval = scored.scores.intervals.get(name)
         ends = "" if interval is None else f"   {interval.low:.1f} to {interval.high:.1f}"

@@ -63,7 +63,26 @@ def identify(dataset: Dataset, progress: Progress | None = None, *, keep_overlap
 def _left_out(example: Example, error: ImageError) -> Problem:
     kind = "unreadable image" if Path(example.image).exists() else "missing image"
     captions = "caption" if len(example.captions) == 1 else f"{len(example.captions):,} captions"
-    return Problem(kind, example.image_id, f"{error}; left out with its {captions}")
+    message = f"{beside_name(error, example)}; left out with its {captions}"
+    return Problem(kind, example.image_id, message, example.captions)
+
+
+def beside_name(error: ImageError, example: Example) -> str:
+    """Say what is wrong with the file of an image beside the image's name, without naming it twice.
+
+    Example:
+        >>> example = Example("a/1.png", "/photos/a/1.png", ("a dog",))
+        >>> beside_name(ImageError("/photos/a/1.png: no such file"), example)
+        'no such file in /photos'
+        >>> beside_name(ImageError("/photos/a/1.png: the file is empty (0 bytes)"), example)
+        'the file is empty (0 bytes)'
+    """
+    folder = example.image.removesuffix(example.image_id)
+    if folder == example.image:
+        return str(error)
+    reason = str(error).removeprefix(f"{example.image}: ")
+    head, also, rest = reason.partition("no such file")
+    return f"{also} in {folder.rstrip('/') or '/'}{rest}" if also and not head else reason
 
 
 def _nothing_found(dataset: Dataset) -> DataError:
@@ -103,6 +122,8 @@ def _merged_problem(group: list[Example]) -> Problem:
         IN_TWO_SPLITS if len(_splits_of(group)) > 1 else "same image twice",
         kept.image_id,
         f"the same file content under {len(group)} names, counted as one image: {_describe(group)}",
+        tuple(text for example in group if example is not kept for text in example.captions),
+        farthest_split(_splits_of(group)) or "" if len(_splits_of(group)) > 1 else kept.image_id,
     )
 
 

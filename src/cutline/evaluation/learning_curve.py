@@ -25,6 +25,14 @@ SHARES: Final = (0.25, 0.5)
 
 MORE_CAPTIONS: Final = 500
 
+LEARNT: Final = 1.0
+"""CIDEr-D (×100) that one of the runs must reach; below it nothing was learnt that could grow."""
+
+_NOTHING_LEARNT: Final = (
+    f"no forecast: none of the runs reaches a CIDEr-D of {LEARNT:g}, so nothing was learnt yet that more "
+    "captions could add to; train longer, or look for what is wrong first"
+)
+
 Floats = NDArray[np.float64]
 
 
@@ -68,6 +76,9 @@ def fit_learning_curve(
         more_captions: The forecast is for so many more, but for no more than there are: it never goes
             beyond doubling what was measured.
 
+    Returns:
+        The curve; without gain, and with a sentence that says why, when no run scores :data:`LEARNT`.
+
     Raises:
         DataError: There are fewer than two points, or two with the same number of captions.
 
@@ -85,12 +96,14 @@ def fit_learning_curve(
             f"a learning curve needs runs on rising numbers of captions, at least two; found {found}; "
             "add training images"
         )
+    total = points[-1].captions
+    more = min(more_captions, total)
+    if max(point.cider_d for point in points) < LEARNT:
+        return LearningCurve(tuple(points), None, more, _NOTHING_LEARNT)
     logs = np.log(captions)
     slope = float(np.polyfit(logs, [point.cider_d for point in points], 1)[0])
     means = resampled_sums(np.stack(image_scores, axis=1), RESAMPLES, seed=0) / len(image_scores[0])
     low, high = np.percentile(np.diff(means) / np.diff(logs), (2.5, 97.5)).tolist()
-    total = points[-1].captions
-    more = min(more_captions, total)
     step = float(np.log1p(more / total))
     interval = Interval(low * step, high * step)
     forecast = _sentence(more, total, slope, (low, high))

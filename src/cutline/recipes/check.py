@@ -139,5 +139,13 @@ def _told(cleaned: Cleaned, path: Path, changes: Path) -> tuple[str, ...]:
     return (
         f"Cleaned table: {path}: {len(cleaned.examples):,} images, {captions:,} captions; every change is in "
         f"{changes}",
-        *(f"  {done} {count:,}: {kind}" for (done, kind), count in cleaned.counts().items()),
+        *(
+            f"  {done} {count:,}{_of_captions(count, texts)}: {kind}"
+            for (done, kind), (count, texts) in cleaned.counts().items()
+        ),
     )
+
+
+def _of_captions(changes: int, captions: int) -> str:
+    """Say that changes are of captions where all of them are."""
+    return "" if captions < changes else " caption" if captions == 1 else " captions"

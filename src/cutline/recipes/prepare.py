@@ -34,7 +34,7 @@ def load_dataset(
     if len(lost) * 2 > named:
         raise DataError(
             f"{dataset.source}: {len(lost):,} of {named:,} image files cannot be read, the first: "
-            f"{lost[0].message}; name the folder of the images with --images DIR"
+            f"{lost[0].where}: {lost[0].message}; name the folder of the images with --images DIR"
         )
     return dataset
 

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from cutline.data.caption_files import CaptionFile, Matching, match_images, some
+from cutline.data.caption_files import (
+    MENDED_ROW,
+    CaptionFile,
+    Matching,
+    differ_in_case,
+    match_images,
+    some,
+)
 from cutline.errors import DataError, ImageMismatchError
+
+_SHOWN: Final = 3
 
 
 @dataclass(frozen=True)
@@ -63,10 +73,7 @@ def same_images(
                 raise _mismatch(file, references, matching)
     common = [image for image in references.captions if all(image in one.pairs for one in matchings)]
     if not common:
-        raise DataError(
-            f"{', '.join(file.source for file in files)}: no image in common with {references.source}; "
-            f"images are called {some(files[0].captions)} here and {some(references.captions)} there"
-        )
+        raise DataError(_nothing_in_common(files, references))
     present = set(common)
     return SameImages(
         references={image: references.captions[image] for image in common},
@@ -90,15 +97,46 @@ def _mismatch(file: CaptionFile, references: CaptionFile, matching: Matching) ->
         faults.append(
             f"no references for {len(matching.extra):,} image{plural} of it ({some(matching.extra)})"
         )
+    if not matching.pairs:
+        return ImageMismatchError(_nothing_in_common([file], references), matching.missing, matching.extra)
+    broken = [*(_unused(file) if matching.missing else ()), *(_unused(references) if matching.extra else ())]
+    faults += [f"rows that could not be used: {'; '.join(broken)}"] if broken else []
     return ImageMismatchError(
-        f"{file.source}: {'; '.join(faults)}; {_advice(references, matching)}",
+        f"{file.source}: {'; '.join(faults)}; {_advice(file, references, matching, broken)}",
         matching.missing,
         matching.extra,
     )
 
 
-def _advice(references: CaptionFile, matching: Matching) -> str:
-    """Name the split that the hypotheses are of, where that is what went wrong."""
+def _nothing_in_common(files: Sequence[CaptionFile], references: CaptionFile) -> str:
+    broken = [line for file in (*files, references) for line in _unused(file)]
+    rows = f"; rows that could not be used: {'; '.join(broken)}" if broken else ""
+    case = differ_in_case(files[0].names.values(), references.names.values())
+    return (
+        f"{', '.join(file.source for file in files)}: no image in common with {references.source}; images "
+        f"are called {some(files[0].names.values())} here and {some(references.names.values())} there{rows}; "
+        + (
+            case
+            or "an image is known by its id, its file name, or the last part of its path: name images alike"
+        )
+    )
+
+
+def _unused(file: CaptionFile) -> list[str]:
+    """Return the first rows of a file that could not be used, one line each, and the number of the others."""
+    lost = [problem for problem in file.problems if problem.kind != MENDED_ROW]
+    lines = [f"{problem.where} ({problem.message})" for problem in lost[:_SHOWN]]
+    return [*lines, f"and {len(lost) - _SHOWN:,} more"] if len(lost) > _SHOWN else lines
+
+
+def _advice(file: CaptionFile, references: CaptionFile, matching: Matching, broken: Sequence[str]) -> str:
+    """Name the split that the hypotheses are of, or the case of letters, where that is what went wrong."""
+    missing = (references.names[key] for key in matching.missing)
+    case = differ_in_case((file.names[key] for key in matching.extra), missing)
+    if case:
+        return case
+    if broken:
+        return "correct these rows, or score the images in both files with --allow-missing"
     found = {references.splits.get(image) for image in matching.pairs}
     lacking = {references.splits.get(image) for image in matching.missing}
     if len(found) == 1 and None not in found and not found & lacking and not matching.extra:

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Final
 
 from cutline.data.caption_files import (
+    MENDED_ROW,
     CaptionFile,
     ends_alike,
     read_hypotheses,
     read_references,
+    refuse_unheeded,
     select_split,
 )
-from cutline.errors import ConfigError
+from cutline.errors import ConfigError, DataError
 from cutline.evaluation import ScoringTokens, fingerprint_of, scoring_tokens
 from cutline.metrics import DocumentFrequencies, Scorer, compare, measure_diversity, strip_markers
 from cutline.progress import Progress, Silent
 from cutline.recipes.same_images import SameImages, same_images
-from cutline.records import Comparison, Example, ScoredCaptions, ScoreReport
+from cutline.records import Comparison, Example, Problem, ScoredCaptions, ScoreReport
 from cutline.text import Tokenizer, choose_level
 
+_SHOWN: Final = 5
+_JAVA: Final = ("meteor", "spice")
+_NOT_ASKED: Final = "it needs Java; ask for it with --java"
 TOKENIZERS: Final = ("auto", "ptb", "word", "character")
 
 
@@ -86,7 +92,12 @@ def score_files(
     known = read_references(Path(references), *columns)
     paths = [hypotheses] if against is None else [hypotheses, against]
     files = [read_hypotheses(Path(path), *columns) for path in paths]
+    refuse_unheeded([*files, known])
     chosen = select_split(known, options.split)
+    problems = tuple(chain.from_iterable(file.problems for file in (*files, known)))
+    mended = _mended(problems)
+    for note in mended:
+        progress.warn(note)
     common = same_images(files, chosen, options.allow_missing)
     scorer = _Scoring(common, options, _training(known, options.split))
     scored = []
@@ -105,8 +116,8 @@ def score_files(
         comparisons=_compared(scorer, common, progress) if len(files) > 1 else (),
         missing=common.missing,
         extra=common.extra,
-        notes=notes,
-        problems=tuple(chain.from_iterable(file.problems for file in (*files, known))),
+        notes=(*mended, *notes),
+        problems=problems,
     )
 
 
@@ -121,7 +132,7 @@ class _Scoring:
         self._tokens = _tokens(options.tokenizer, list(chain.from_iterable(stripped.values())))
         self._java, self._training = options.java, training
         path = options.document_frequencies
-        frequencies = None if path is None else DocumentFrequencies.load(Path(path))
+        frequencies = None if path is None else _frequencies(Path(path))
         self.scorer = Scorer(stripped, self._tokens.tokenise, self._tokens.name, frequencies)
         self._facts = {
             "split": "" if options.split == "all" else options.split,
@@ -137,6 +148,8 @@ class _Scoring:
         """Score the captions of one file."""
         captions = self.stripped(texts)
         scores = self.scorer.score(captions, intervals=True, java=self._java, facts=self._facts)
+        if not self._java:
+            scores = replace(scores, not_computed=dict.fromkeys(_JAVA, _NOT_ASKED) | {**scores.not_computed})
         per_image = self.scorer.per_image(captions)
         rows = zip(*(values.tolist() for values in per_image.values()), strict=True)
         found = list(captions.values())
@@ -152,6 +165,17 @@ class _Scoring:
             blank=sum(not caption for caption in found),
             marked=_changed((one[0] for one in texts.values()), found),
         )
+
+
+def _frequencies(path: Path) -> DocumentFrequencies:
+    if not path.is_file():
+        raise DataError(f"--document-frequencies {path}: no such file; name one, or leave the option out")
+    if not zipfile.is_zipfile(path):
+        raise DataError(
+            f"--document-frequencies {path}: no archive of document frequencies; name a file that "
+            "DocumentFrequencies.save wrote, or leave the option out"
+        )
+    return DocumentFrequencies.load(path)
 
 
 def _compared(scorer: _Scoring, common: SameImages, progress: Progress) -> tuple[Comparison, ...]:
@@ -180,6 +204,13 @@ def _training(references: CaptionFile, split: str) -> list[str] | None:
 
 def _changed(before: Iterable[str], after: Iterable[str]) -> int:
     return sum(one != other for one, other in zip(before, after, strict=True))
+
+
+def _mended(problems: Iterable[Problem]) -> list[str]:
+    """Tell of rows that were read as they were not written: five, and the number of the others."""
+    told = [f"{one.kind}: {one.where}: {one.message}" for one in problems if one.kind == MENDED_ROW]
+    more = [f"mended row: {len(told) - _SHOWN:,} more"] if len(told) > _SHOWN else []
+    return [*told[:_SHOWN], *more]
 
 
 def _notes(common: SameImages, scored: Sequence[ScoredCaptions], marked_references: int) -> list[str]:

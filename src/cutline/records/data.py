@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 SPLITS: Final = ("train", "val", "test")
@@ -44,11 +44,16 @@ class Problem:
         kind: Short stable name, e.g. ``"missing image"`` or ``"empty caption"``.
         where: File with row, or the image_id.
         message: One line saying what was found and what was done about it.
+        captions: The captions it is about, as they were, where they are known.
+        now: What stands there instead, if anything does: a caption, a split, an image_id.
     """
 
     kind: str
     where: str
     message: str
+    # Saved lists of problems are without these two.
+    captions: tuple[str, ...] = field(default=(), compare=False, repr=False)
+    now: str = field(default="", compare=False, repr=False)
 
 
 @dataclass(frozen=True)

@@ -174,14 +174,15 @@ class LearningCurve:
 
     Attributes:
         points: By rising share; at least two.
-        gain: CIDEr-D that ``more_captions`` more captions are expected to add, ×100.
+        gain: CIDEr-D that ``more_captions`` more captions are expected to add, ×100; None when nothing was
+            learnt yet.
         more_captions: How many.
         forecast: The same in a sentence, with how sure it is.
         interval: Of ``gain``; None when not computed.
     """
 
     points: tuple[LearningPoint, ...]
-    gain: float
+    gain: float | None
     more_captions: int
     forecast: str
     interval: Interval | None = None

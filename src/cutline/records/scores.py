@@ -45,7 +45,7 @@ class Scores:
         tokenizer: Name of the tokenisation applied to both sides.
         meteor: METEOR, or None when it was not computed.
         spice: SPICE, or None when it was not computed.
-        not_computed: Name of a score that was asked for and is None → why, one line.
+        not_computed: Name of a score that is None → why, one line, where somebody said why.
         intervals: Name of a score above → its bootstrap interval over images; empty when not computed.
         signature: One line that says how the scores were computed, ``""`` when unknown.
 

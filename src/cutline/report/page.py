@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cutline.progress import Progress, Silent
-from cutline.records import EpochRecord, EvaluationResult, Problem
+from cutline.records import Calibration, EpochRecord, EvaluationResult, Problem
 from cutline.report.charts import Chart
 from cutline.report.curves import best_epoch
 from cutline.report.figures import (
@@ -25,7 +25,7 @@ from cutline.report.figures import (
 )
 from cutline.report.gallery import Gallery, Take, choose_images, hang
 from cutline.report.standings import Group, Scale, Standing, groups_of, scale_of
-from cutline.report.templating import render_page
+from cutline.report.templating import render_page, score
 from cutline.report.thumbnails import Album, Thumbnail
 from cutline.report.verdict import Verdict, judge
 
@@ -52,6 +52,7 @@ class _Section:
     parts_scale: Scale
     diversity: tuple[Fact, ...]
     calibration: tuple[Chart, ...]
+    threshold_told: bool
     learning: Chart | None
     gallery: Gallery
 
@@ -143,6 +144,11 @@ def _kept(members: Sequence[Part]) -> tuple[Part, ...]:
     return tuple(member for member in members if member.part.image_ids)
 
 
+def _tells_threshold(calibration: Calibration | None) -> bool:
+    """Tell whether the definition names the number itself, as those of older bundles do."""
+    return calibration is not None and score(calibration.threshold) in calibration.definition
+
+
 def _section(result: EvaluationResult, image_ids: Sequence[str], take: Take) -> _Section:
     groups = groups_of(result)
     parts = parts_by_kind(result.slices)
@@ -160,6 +166,7 @@ def _section(result: EvaluationResult, image_ids: Sequence[str], take: Take) -> 
         parts_scale=scale_of([*part_scores(result.slices), (result.scores.cider_d, None)]),
         diversity=diversity_facts(result.diversity),
         calibration=calibration_charts(result.calibration),
+        threshold_told=_tells_threshold(result.calibration),
         learning=learning_chart(result.learning_curve),
         gallery=hang(result, image_ids, take),
     )

@@ -55,6 +55,7 @@ def _environment() -> Environment:
     environment.filters |= {
         "score": score,
         "percent": _unbroken_percent,
+        "points": points,
         "loss": loss,
         "count": count,
         "between": between,
@@ -90,6 +91,16 @@ def percent(value: float | None, digits: int = 1) -> str:
         ('61.4 %', '61 %', '–')
     """
     return "–" if value is None or math.isnan(value) else f"{100 * value:.{digits}f} %"
+
+
+def points(value: float) -> str:
+    """Write a distance between two shares (0..1), which is no percentage of either.
+
+    Example:
+        >>> points(0.034), points(0.01)
+        ('3.4 percentage points', '1.0 percentage points')
+    """
+    return f"{100 * value:.1f} percentage points"
 
 
 def _unbroken_percent(value: float | None, digits: int = 1) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,7 +17,7 @@ from cutline.records import (
     LookingTest,
     Scores,
 )
-from cutline.report.templating import count, percent, score
+from cutline.report.templating import count, percent, points, score
 
 GOOD: Final = "good"
 FAIR: Final = "fair"
@@ -34,6 +35,9 @@ FEW_IMAGES: Final = 100
 _COPIES: Final = (NEAREST, CONSENSUS)
 _CLEARLY: Final = 0.05
 _NO_SCORE: Final = 0.5
+_FEW_OF_A_KIND: Final = 5
+_ALIKE: Final = 0.02
+_BEYOND_CHANCE: Final = 2.0
 
 
 @dataclass(frozen=True)
@@ -170,17 +174,43 @@ def _sureness(calibration: Calibration | None) -> Answer:
         )
     error = calibration.expected_calibration_error
     text = (
-        f"Its confidence is off by {percent(error)} on average, measured on "
+        f"Its confidence is off by {points(error)} on average, measured on "
         f"{calibration.measured_on:,} images it was not fitted on; {percent(calibration.acceptable, 0)} of "
         "their captions were acceptable."
     )
     if calibration.error_by_chance is not None:
-        text += f" Confidences that are exactly right would be off by {percent(calibration.error_by_chance)}."
-    if error <= max(SURE_ENOUGH, calibration.error_by_chance or 0.0):
-        return Answer(question, "yes", GOOD, text)
-    if error <= ROUGHLY_SURE:
-        return Answer(question, "roughly", FAIR, text)
-    return Answer(question, "no", POOR, text)
+        text += f" Confidences that are exactly right would be off by {points(calibration.error_by_chance)}."
+    sure_enough = error <= max(SURE_ENOUGH, calibration.error_by_chance or 0.0)
+    if not sure_enough and error > ROUGHLY_SURE:
+        return Answer(question, "no", POOR, text)
+    if min(_of_each_kind(calibration)) < _FEW_OF_A_KIND:
+        good = round(calibration.acceptable * calibration.measured_on)
+        text += f" With {good:,} good ones among {calibration.measured_on:,} there is nothing to tell apart."
+        return Answer(question, "cannot be told", NONE, text)
+    if not _tells_apart(calibration):
+        text += " But the captions it is surest of are not clearly better than the others."
+        return Answer(question, "it cannot tell good from bad", FAIR, text)
+    return Answer(question, "yes", GOOD, text) if sure_enough else Answer(question, "roughly", FAIR, text)
+
+
+def _of_each_kind(calibration: Calibration) -> tuple[float, float]:
+    """Return how many captions were acceptable, and how many were not."""
+    good = calibration.acceptable * calibration.measured_on
+    return good, calibration.measured_on - good
+
+
+def _tells_apart(calibration: Calibration) -> bool:
+    """Tell whether the surer half has more acceptable captions than a half drawn by lot would have.
+
+    Confidences that are all alike have their error at nothing: what they are worth shows in what is kept.
+    """
+    bins = [part.confidence for part in calibration.bins]
+    if not calibration.coverage or not bins or max(bins) - min(bins) < _ALIKE:
+        return False
+    half = min(calibration.coverage, key=lambda point: abs(point.coverage - 0.5))
+    share = calibration.acceptable
+    by_lot = share * (1 - share) / calibration.measured_on * (1 / half.coverage - 1)
+    return half.acceptable - share > _BEYOND_CHANCE * math.sqrt(by_lot)
 
 
 def _caveats(result: EvaluationResult) -> tuple[str, ...]:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from cutline.data.caption_files.contents import CaptionFile
-from cutline.data.caption_files.rows import find_source, read_ranked_rows
+from cutline.data.caption_files.contents import MENDED_ROW, CaptionFile, first_problem
+from cutline.data.caption_files.rows import find_source, read_ranked_rows, unheeded_columns
 from cutline.data.readers.gather import clean_caption
 from cutline.data.readers.rows import Row
 from cutline.errors import DataError
@@ -40,7 +40,8 @@ def read_hypotheses(
         >>> read_hypotheses(file).captions
         {'7': ('a dog',)}
     """
-    rows = _without_confidence(read_ranked_rows(*find_source(path, image_column, caption_column)))
+    name, source = find_source(path, image_column, caption_column)
+    rows = _without_confidence(read_ranked_rows(name, source))
     ranked = any(isinstance(row, Row) and row.group for row in rows)
     problems = [row for row in rows if isinstance(row, Problem)]
     found: dict[str, list[Row]] = {}
@@ -50,7 +51,7 @@ def read_hypotheses(
         else:
             found.setdefault(row.image_id or _name(row), []).append(row)
     if not found:
-        raise DataError(f"{path}: no captions in it; give one per image")
+        raise DataError(f"{path}: no captions in it{first_problem(problems)}; give one per image")
     captions = {key: _best_first(ours) for key, ours in found.items()}
     torn = [key for key, texts in captions.items() if len(texts) > 1 and not _are_ranked(found[key])]
     if torn:
@@ -60,6 +61,7 @@ def read_hypotheses(
         captions,
         {key: _name(ours[0]) for key, ours in found.items()},
         problems=tuple(problems),
+        unheeded=unheeded_columns(name, source),
     )
 
 
@@ -69,7 +71,7 @@ def _name(row: Row) -> str:
 
 def _without_confidence(rows: Sequence[Row | Problem]) -> list[Row | Problem]:
     """Cut off what ``cutline caption`` prints behind a second tab, which is not meant to be mended."""
-    mended = {row.where for row in rows if isinstance(row, Problem) and row.kind == "mended row"}
+    mended = {row.where for row in rows if isinstance(row, Problem) and row.kind == MENDED_ROW}
     printed = {row.where for row in rows if isinstance(row, Row) and "\t" in row.caption} & mended
     kept = [row for row in rows if isinstance(row, Row) or row.where not in printed]
     return [_without_tab(row) if isinstance(row, Row) and row.where in printed else row for row in kept]

@@ -76,6 +76,22 @@ def some(keys: Iterable[str]) -> str:
     return ", ".join(keys[:_SHOWN]) + more
 
 
+def differ_in_case(ours: Iterable[str], theirs: Iterable[str]) -> str:
+    """Say which names would be the same if upper and lower case were; ``""`` when none would.
+
+    Example:
+        >>> differ_in_case(["in/DOG.JPG", "cat.png"], ["dog.jpg", "1.png"])
+        "names differ in upper and lower case ('in/DOG.JPG', 'dog.jpg'): write them alike"
+        >>> differ_in_case(["dog.jpg"], ["cat.jpg"])
+        ''
+    """
+    folded = {_stem(name).casefold(): name for name in theirs}
+    pair = next(((name, folded[key]) for name in ours if (key := _stem(name).casefold()) in folded), None)
+    return (
+        f"names differ in upper and lower case ({pair[0]!r}, {pair[1]!r}): write them alike" if pair else ""
+    )
+
+
 @dataclass(frozen=True)
 class _Side:
     """The images of one file that have not been found yet, by key, and the names of all of its images."""

@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeGuard
 
-from cutline.data.caption_files.contents import CaptionFile
-from cutline.data.caption_files.rows import find_source, read_rows
+from cutline.data.caption_files.contents import CaptionFile, first_problem
+from cutline.data.caption_files.matching import some
+from cutline.data.caption_files.rows import find_source, read_rows, unheeded_columns
 from cutline.data.readers.gather import clean_caption
 from cutline.data.readers.rows import Row
 from cutline.data.splits import SPLIT_NAMES, overlap_error
@@ -42,17 +44,19 @@ def read_references(
         >>> found.captions, found.splits
         ({'a.jpg': ('a dog', 'A dog.')}, {'a.jpg': 'val'})
     """
-    rows = read_rows(*find_source(path, image_column, caption_column))
+    name, source = find_source(path, image_column, caption_column)
+    rows = read_rows(name, source)
     captions: dict[str, list[str]] = {}
     names: dict[str, str] = {}
     for row in (row for row in rows if isinstance(row, Row)):
-        name = row.image.replace("\\", "/")
+        image = row.image.replace("\\", "/")
         text = clean_caption(row.caption)
         if text:
-            captions.setdefault(row.image_id or name, []).append(text)
-            names.setdefault(row.image_id or name, name)
+            captions.setdefault(row.image_id or image, []).append(text)
+            names.setdefault(row.image_id or image, image)
     if not captions:
-        raise DataError(f"{path}: no references in it; give at least one caption per image")
+        first = first_problem(row for row in rows if isinstance(row, Problem))
+        raise DataError(f"{path}: no references in it{first}; give at least one caption per image")
     splits = _splits(path, (row for row in rows if isinstance(row, Row)))
     return CaptionFile(
         str(path),
@@ -60,6 +64,8 @@ def read_references(
         names,
         {key: split for key, split in splits.items() if key in captions},
         tuple(row for row in rows if isinstance(row, Problem)),
+        unheeded_columns(name, source),
+        tuple(dict.fromkeys(row.split for row in rows if isinstance(row, Row) and _is_other(row.split))),
     )
 
 
@@ -80,10 +86,9 @@ def select_split(references: CaptionFile, split: str) -> CaptionFile:
         return references
     chosen = {key: texts for key, texts in references.captions.items() if references.splits.get(key) == split}
     if not chosen:
-        raise DataError(
-            f"{references.source}: no image of split {split!r}; {describe_splits(references)}; choose one of "
-            "these, or leave --split out"
-        )
+        there = describe_splits(references)
+        advice = "choose one of these, or leave" if references.splits else "leave"
+        raise DataError(f"{references.source}: no image of split {split!r}; {there}; {advice} --split out")
     return replace(references, captions=chosen)
 
 
@@ -94,10 +99,19 @@ def describe_splits(references: CaptionFile) -> str:
         >>> describe_splits(CaptionFile("r.json", {"a": ("a dog",)}, {"a": "a"}, {"a": "val"}))
         'it has val 1'
     """
-    counts = Counter(references.splits.get(key, "none") for key in references.captions)
-    if set(counts) == {"none"}:
-        return "it names no splits"
-    return "it has " + ", ".join(f"{name} {counts[name]:,}" for name in (*SPLITS, "none") if counts[name])
+    counts = Counter(references.splits.get(key, "") for key in references.captions)
+    if references.other_splits:
+        others = f"it names {some(map(repr, references.other_splits))}, which are no splits of cutline"
+    else:
+        others = "it names no splits"
+    if set(counts) == {""}:
+        return others
+    rest = f", and {counts['']:,} without" if counts[""] else ""
+    return "it has " + ", ".join(f"{name} {counts[name]:,}" for name in SPLITS if counts[name]) + rest
+
+
+def _is_other(split: str | None) -> TypeGuard[str]:
+    return bool(split and split.strip()) and (split or "").strip().lower() not in SPLIT_NAMES
 
 
 def _splits(path: Path, rows: Iterable[Row]) -> dict[str, str]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from cutline.data.readers.cells import caption_texts, wrong_type
 from cutline.data.readers.coco import is_coco
-from cutline.data.readers.columns import rows_of_mappings
+from cutline.data.readers.columns import NoColumnError, rows_of_mappings
 from cutline.data.readers.detect import detect
 from cutline.data.readers.jsonl import json_objects
 from cutline.data.readers.rows import READERS, Row, Rows, Source
@@ -21,6 +21,8 @@ RANK: Final = "rank"
 """Column in which ``cutline caption`` numbers the hypotheses of an image, best first."""
 
 _N_BEST: Final = "hypotheses"
+_BARE: Final = "it has no line that names columns"
+_NO_NAME: Final = "\x00"
 
 
 def find_source(path: Path, image_column: str | None, caption_column: str | None) -> tuple[str, Source]:
@@ -43,13 +45,56 @@ def read_rows(name: str, source: Source) -> list[Row | Problem]:
     try:
         return list(_rows(name, source))
     except DataError:
-        if source.image_column is None and source.caption_column is None:
+        absent = _absent(name, source)
+        if not absent:
             raise
         try:
-            return list(_rows(name, replace(source, image_column=None, caption_column=None)))
+            return list(_rows(name, _without(source, absent)))
         except DataError:
             pass
         raise
+
+
+def unheeded_columns(name: str, source: Source) -> dict[str, str]:
+    """Return the options that name a column this file does not have, each with what is there instead."""
+    return {
+        f"--{option.replace('_', '-')} {getattr(source, option)}": why
+        for option, why in _absent(name, source).items()
+    }
+
+
+def _without(source: Source, absent: Container[str]) -> Source:
+    return replace(
+        source,
+        image_column=None if "image_column" in absent else source.image_column,
+        caption_column=None if "caption_column" in absent else source.caption_column,
+    )
+
+
+def _absent(name: str, source: Source) -> dict[str, str]:
+    absent = {}
+    for option in ("image_column", "caption_column"):
+        wanted = getattr(source, option)
+        if wanted is None:
+            continue
+        error = _refusal(name, source, option, wanted)
+        if isinstance(error, NoColumnError):
+            absent[option] = next((part for part in str(error).split("; ") if part.startswith("its ")), _BARE)
+        elif error is None and _refusal(name, source, option, _NO_NAME) is None:
+            absent[option] = "its format has no columns to name"
+    return absent
+
+
+def _refusal(name: str, source: Source, option: str, wanted: str) -> DataError | None:
+    """Return the error of beginning to read with one column named, if there is one."""
+    bare = replace(source, image_column=None, caption_column=None, group_column=None)
+    is_image = option == "image_column"
+    named = replace(bare, image_column=wanted) if is_image else replace(bare, caption_column=wanted)
+    try:
+        next(iter(_rows(name, named)), None)
+    except DataError as error:
+        return error
+    return None
 
 
 def read_ranked_rows(name: str, source: Source) -> list[Row | Problem]:

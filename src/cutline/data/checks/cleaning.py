@@ -13,6 +13,7 @@ from typing import Final
 from cutline.data.checks.captions import useless_caption
 from cutline.data.checks.damage import damage_in, mended
 from cutline.data.checks.finding import Finding
+from cutline.data.checks.kinds import KINDS
 from cutline.files import replacing
 from cutline.records import Dataset, Example, Problem
 from cutline.text import Tokenizer
@@ -20,11 +21,13 @@ from cutline.text import Tokenizer
 LEFT_OUT: Final = "left out"
 MENDED: Final = "mended"
 MOVED: Final = "moved"
+MERGED: Final = "merged"
 
 _ACROSS: Final = "near-duplicates across splits"
 _MOVED_KINDS: Final = ("image in two splits",)
 _MENDED_KINDS: Final = ("mended row", "column left out", "two groups")
-_CHANGES: Final = ("change", "kind", "where", "caption", "now")
+_SAME_TWICE: Final = "same image twice"
+_CHANGES: Final = ("change", "kind", "where", "caption", "now", "why")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +35,13 @@ class Change:
     """One thing that is different in the cleaned table.
 
     Attributes:
-        change: ``"left out"``, ``"mended"`` or ``"moved"``.
+        change: ``"left out"``, ``"mended"``, ``"moved"`` or ``"merged"``.
         kind: The kind of fault that was the reason.
         where: The image_id, or file and row.
-        caption: The caption as it was, or ``""`` when the change concerns the whole image or row.
-        now: What stands there now, or why, in words.
+        caption: The caption as it was, or ``""`` when the change concerns no caption.
+        now: The caption as it is now, the split that the image was moved to, the image that the caption was
+            merged into, or ``""``.
+        why: The reason in words.
     """
 
     change: str
@@ -44,6 +49,7 @@ class Change:
     where: str
     caption: str = ""
     now: str = ""
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,9 +64,11 @@ class Cleaned:
     examples: tuple[Example, ...]
     changes: tuple[Change, ...]
 
-    def counts(self) -> dict[tuple[str, str], int]:
-        """Return (change, kind) → how often, the most frequent first."""
-        return dict(Counter((each.change, each.kind) for each in self.changes).most_common())
+    def counts(self) -> dict[tuple[str, str], tuple[int, int]]:
+        """Return (change, kind) → number of changes, and of captions among them; most changes first."""
+        changes = Counter((each.change, each.kind) for each in self.changes)
+        captions = Counter((each.change, each.kind) for each in self.changes if each.caption)
+        return {key: (count, captions[key]) for key, count in changes.most_common()}
 
 
 def clean(
@@ -78,7 +86,7 @@ def clean(
         problems: Of reading and decoding.
         tokenizer: Tells which captions are the same.
     """
-    changes = [_change(problem) for problem in problems]
+    changes = [change for problem in problems for change in _of_problem(problem)]
     broken = {problem.where for problem in problems if problem.kind == "unreadable image"}
     repeated = _repeated_images(findings, {example.image_id: example.split for example in dataset.examples})
     examples = []
@@ -87,19 +95,30 @@ def clean(
             continue
         if example.image_id in repeated:
             kept = repeated[example.image_id]
-            changes.append(Change(LEFT_OUT, _ACROSS, example.image_id, now=f"nearly equal to {kept}"))
+            why = f"nearly equal to {kept}"
+            changes += [
+                Change(LEFT_OUT, _ACROSS, example.image_id, caption, why=why) for caption in example.captions
+            ]
             continue
         captions = tuple(_kept_captions(example, tokenizer, changes))
         if captions:
             examples.append(_with(example, captions))
         else:
-            changes.append(Change(LEFT_OUT, "image without caption", example.image_id))
+            why = "none of its captions can be used"
+            changes.append(Change(LEFT_OUT, "image without caption", example.image_id, why=why))
     return Cleaned(tuple(examples), tuple(changes))
 
 
-def _change(problem: Problem) -> Change:
-    done = MENDED if problem.kind in _MENDED_KINDS else MOVED if problem.kind in _MOVED_KINDS else LEFT_OUT
-    return Change(done, problem.kind, problem.where, now=problem.message)
+def _of_problem(problem: Problem) -> Iterator[Change]:
+    """Yield a change for each caption that a problem is about, or one if it is about none."""
+    kind, where, why = problem.kind, problem.where, problem.message
+    if kind in _MOVED_KINDS:
+        yield Change(MOVED, kind, where, now=problem.now, why=why)
+        yield from (Change(MERGED, _SAME_TWICE, where, text, where, why) for text in problem.captions)
+        return
+    done = MENDED if kind in _MENDED_KINDS else MERGED if kind == _SAME_TWICE else LEFT_OUT
+    for text in problem.captions or ("",):
+        yield Change(done, kind, where, text, problem.now, why)
 
 
 def _repeated_images(findings: Sequence[Finding], splits: Mapping[str, str | None]) -> dict[str, str]:
@@ -115,7 +134,7 @@ def _repeated_images(findings: Sequence[Finding], splits: Mapping[str, str | Non
 
 
 def _kept_captions(example: Example, tokenizer: Tokenizer, changes: list[Change]) -> Iterator[str]:
-    seen: set[tuple[str, ...]] = set()
+    seen: dict[tuple[str, ...], str] = {}
     for caption in example.captions:
         damage = damage_in(caption)
         text = mended(caption) if damage else caption
@@ -123,13 +142,15 @@ def _kept_captions(example: Example, tokenizer: Tokenizer, changes: list[Change]
         tokens = tuple(tokenizer.tokenise(text))
         if useless or not tokens:
             kind = useless or "caption of only punctuation"
-            changes.append(Change(LEFT_OUT, kind, example.image_id, caption))
+            changes.append(Change(LEFT_OUT, kind, example.image_id, caption, why=KINDS[kind].meaning))
         elif tokens in seen:
-            changes.append(Change(LEFT_OUT, "same caption twice", example.image_id, caption))
+            why = f"as {seen[tokens]!r}"
+            changes.append(Change(LEFT_OUT, "same caption twice", example.image_id, caption, why=why))
         else:
-            seen.add(tokens)
+            seen[tokens] = text
             if text != caption:
-                changes.append(Change(MENDED, next(iter(damage)), example.image_id, caption, text))
+                kind, why = next(iter(damage.items()))
+                changes.append(Change(MENDED, kind, example.image_id, caption, text, why))
             yield text
 
 

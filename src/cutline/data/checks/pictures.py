@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cutline.data.checks.finding import Finding, Occurrence, found
+from cutline.data.identity import beside_name
 from cutline.data.images import decode_image, measure_image
 from cutline.data.near_duplicates import (
     HASHED_SIZE,
@@ -76,7 +77,8 @@ def look_at_pictures(examples: Sequence[Example], progress: Progress) -> Picture
         for example, outcome in _probed(examples):
             stage.advance()
             if isinstance(outcome, ImageError):
-                broken.append(Problem("unreadable image", example.image_id, str(outcome)))
+                message = f"{beside_name(outcome, example)}; left out"
+                broken.append(Problem("unreadable image", example.image_id, message, example.captions))
                 continue
             size, pixels = outcome
             kept.append(example)

@@ -85,7 +85,9 @@ def _rows(source: Source, value: Any, images: _Images, split: str | None, ids: b
         place = f"{file} annotation"
         image = images.get(_key(annotation, "image_id")) if isinstance(annotation, dict) else None
         if image is None or not isinstance(annotation.get("caption"), str):
-            yield Problem("broken row", f"{place} {number}", _what_is_wrong(annotation, image))
+            told = annotation.get("caption") if isinstance(annotation, dict) else annotation
+            texts = () if told is None else (str(told),)
+            yield Problem("broken row", f"{place} {number}", _what_is_wrong(annotation, image), texts)
             continue
         key = _key(image)
         described.add(key)

@@ -47,6 +47,10 @@ ID_COLUMNS: Final = ("image_id", "imageid", "img_id", "photo_id")
 _NUMBERED: Final = re.compile(r"(caption|text|sentence|description|comment|reference)_?\d+")
 
 
+class NoColumnError(DataError):
+    """A column that the caller named is not in the file."""
+
+
 @dataclass(frozen=True, slots=True)
 class Columns:
     """Positions of the columns that matter; ``captions`` are several when a table is wide."""
@@ -110,7 +114,7 @@ def require_columns(names: Sequence[str], source: Source, samples: Sequence[Sequ
     )
     for option, wanted in options:
         if wanted and named_position(names, wanted) is None:
-            raise DataError(
+            raise NoColumnError(
                 f"{source.path}: no column {wanted!r} (--{option}-column); its columns are {there}"
             )
     plain = [plain_name(name) for name in names]
@@ -154,7 +158,8 @@ def rows_of(cells: Sequence[Any], columns: Columns, place: str, number: int, pre
         message = "the image cell is empty"
         if value and not isinstance(value, str):
             message = f"the image must be a file name, found {type(value).__name__} {str(value)[:80]}"
-        yield Problem("no image named", f"{place} {number}", f"{message}; row left out")
+        texts = tuple(text for column in columns.captions for text in caption_texts(cells[column]) if text)
+        yield Problem("no image named", f"{place} {number}", f"{message}; row left out", texts)
         return
     split = None if columns.split is None else _text(cells[columns.split])
     image_id = "" if columns.image_id is None else _text(cells[columns.image_id]).strip()
@@ -165,7 +170,7 @@ def rows_of(cells: Sequence[Any], columns: Columns, place: str, number: int, pre
         found = wrong_type(cells[column])
         if found:
             message = f"{image}: a caption must be a text, found {found}; left out"
-            yield Problem("broken row", f"{place} {number}", message)
+            yield Problem("broken row", f"{place} {number}", message, (str(cells[column]),))
         captions += caption_texts(cells[column])
     for caption in captions or ([] if found else [""]):
         key = f"{prefix}{image_id}" if image_id else None
@@ -192,9 +197,8 @@ def rows_of_mappings(items: Iterable[tuple[int, Any]], place: str, source: Sourc
     for number, item in items:
         if not isinstance(item, Mapping):
             found = type(item).__name__
-            yield Problem(
-                "broken row", f"{place} {number}", f"a JSON object was expected, found {found}; left out"
-            )
+            message = f"a JSON object was expected, found {found} {repr(item)[:40]}; left out"
+            yield Problem("broken row", f"{place} {number}", message, (str(item),))
             continue
         names = tuple(map(str, item))
         if names not in known:
@@ -203,7 +207,7 @@ def rows_of_mappings(items: Iterable[tuple[int, Any]], place: str, source: Sourc
         columns = known[names]
         if columns is None:
             message = f"no image or no caption among the keys {', '.join(map(repr, names))}; left out"
-            yield Problem("broken row", f"{place} {number}", message)
+            yield Problem("broken row", f"{place} {number}", message, (str(item),))
         else:
             yield from rows_of(list(item.values()), columns, place, number, source.prefix)
 

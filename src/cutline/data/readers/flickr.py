@@ -27,7 +27,7 @@ def read_flickr(source: Source) -> Rows:
         DataError: No line has the format.
     """
     splits = read_split_lists(source.path.parent)
-    unlisted: set[str] = set()
+    unlisted: dict[str, tuple[int, list[str]]] = {}
     place, count = f"{source.path.name} line", 0
     with open_text(source.path) as stream:
         for number, line in enumerate(stream, 1):
@@ -35,18 +35,19 @@ def read_flickr(source: Source) -> Rows:
                 continue
             match = TOKEN_LINE.fullmatch(line)
             if match is None:
-                yield Problem("broken row", f"{place} {number}", "not name#number, tab, caption; left out")
+                message = "not name#number, tab, caption; left out"
+                yield Problem("broken row", f"{place} {number}", message, (line.strip(),))
                 continue
             count += 1
             image = match["image"].strip()
             split = splits.get(image) or splits.get(image.rsplit(".", 1)[0])
             if not splits or split:
                 yield Row(image, match["caption"], place, number, split)
-            elif image not in unlisted:
-                unlisted.add(image)
-                yield Problem(
-                    "in no split list", f"{place} {number}", f"{image} is in no split list; left out"
-                )
+            else:
+                unlisted.setdefault(image, (number, []))[1].append(match["caption"].strip())
+    for image, (number, captions) in unlisted.items():
+        message = f"{image} is in no split list; left out"
+        yield Problem("in no split list", f"{place} {number}", message, tuple(captions))
     if not count:
         raise DataError(
             f"{source.path}: no line reads name.jpg#0, tab, caption; name the format with --format"

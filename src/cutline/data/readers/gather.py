@@ -103,7 +103,8 @@ class Gatherer:
         try:
             row.image.encode()
         except UnicodeEncodeError:
-            self._leave_out("unreadable name", row.where, f"image name {row.image!r} is not valid Unicode")
+            message = f"image name {row.image!r} is not valid Unicode"
+            self._leave_out("unreadable name", row.where, message, clean_caption(row.caption))
             return
         name = row.image.replace("\\", "/")
         key = row.image_id or name
@@ -124,16 +125,16 @@ class Gatherer:
         if not caption:
             self._leave_out("empty caption", row.where, f"{row.image} has no text here; row left out")
         elif not says_something(caption):
-            self._leave_out("caption of only punctuation", row.where, f"found {caption!r}; row left out")
+            message = f"found {caption!r}; row left out"
+            self._leave_out("caption of only punctuation", row.where, message, caption)
         elif caption in image.captions:
-            self._leave_out(
-                "duplicate row", row.where, f"{row.image} has the caption {caption!r} already; kept once"
-            )
+            message = f"{row.image} has the caption {caption!r} already; kept once"
+            self._leave_out("duplicate row", row.where, message, caption)
         else:
             image.captions[caption] = None
 
-    def _leave_out(self, kind: str, where: str, message: str) -> None:
-        self._problems.append(Problem(kind, where, message))
+    def _leave_out(self, kind: str, where: str, message: str, caption: str = "", now: str = "") -> None:
+        self._problems.append(Problem(kind, where, message, (caption,) if caption else (), now))
 
     def _settle_undecided(self) -> None:
         """Honour columns such as ``set`` when all of their values name splits."""
@@ -196,7 +197,7 @@ class Gatherer:
             raise overlap_error([image.conflict for image in torn], self._source)
         for image in torn:
             image.split = farthest_split(filter(None, (image.split, image.other_split)))
-            self._leave_out(IN_TWO_SPLITS, image.name, image.conflict)
+            self._leave_out(IN_TWO_SPLITS, image.name, image.conflict, now=image.split or "")
 
     def _examples(self) -> list[Example]:
         examples = []

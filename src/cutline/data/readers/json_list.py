@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cutline.data.readers.cells import wrong_type
+from cutline.data.readers.cells import is_image_name, wrong_type
 from cutline.data.readers.columns import find_columns, rows_of_mappings
 from cutline.data.readers.rows import READERS, Rows, Source
 from cutline.data.readers.text_file import read_json
@@ -29,6 +29,9 @@ def read_json_list(source: Source) -> Rows:
             if isinstance(value, dict)
             else repr(value)
         )
+        odd = _odd_entry(value)
+        if odd:
+            raise DataError(f"{source.path}: {odd}; a caption must be a text")
         raise DataError(
             f"{source.path}: expected a list of {{file_path, captions}} or an object from image to captions; "
             f"found {found[:200]}"
@@ -38,6 +41,14 @@ def read_json_list(source: Source) -> Rows:
     yield from rows_of_mappings(enumerate(value, 1), f"{source.path.name} item", source)
 
 
+def _odd_entry(value: Any) -> str:
+    """Name the first entry that is no caption, in an object whose keys are image files."""
+    if not isinstance(value, dict) or not all(map(is_image_name, value)):
+        return ""
+    odd = ((name, wrong_type(item) or item) for name, item in value.items() if not isinstance(item, str))
+    return next((f"{name!r} has {found}" for name, found in odd), "")
+
+
 def _items(value: Any, source: Source) -> Any:
     """Return the list of objects that a layout stands for; the value itself when it has no known layout."""
     if not isinstance(value, dict) or not value:
@@ -45,11 +56,19 @@ def _items(value: Any, source: Source) -> Any:
     lists = [item for item in value.values() if isinstance(item, list)]
     if any(_holds_objects(item, source) for item in lists):
         return lists[0] if len(lists) == 1 else value
-    if all(
-        isinstance(item, str) or (isinstance(item, list) and not wrong_type(item)) for item in value.values()
-    ):
+    if _is_indexed(value):
         return [{"image": name, "captions": captions} for name, captions in value.items()]
     return value
+
+
+def _is_indexed(value: dict[str, Any]) -> bool:
+    """Tell whether an object goes from image to captions: most of its values are texts, and none an object.
+
+    The few that are none, such as numbers, are left to be told one by one.
+    """
+    known = [item for item in value.values() if item is not None]
+    texts = sum(isinstance(item, str | list) and not wrong_type(item) for item in known)
+    return 2 * texts > len(known) and not any(isinstance(item, dict) for item in known)
 
 
 def _holds_objects(items: list[Any], source: Source) -> bool:

@@ -33,7 +33,8 @@ def read_karpathy(source: Source) -> Rows:
             or not image.get("filename")
             or not isinstance(image.get("sentences"), list)
         ):
-            yield Problem("broken row", f"{place} {number}", "no 'filename' or no list 'sentences'; left out")
+            message = "no 'filename' or no list 'sentences'; left out"
+            yield Problem("broken row", f"{place} {number}", message, (str(image),))
             continue
         folder = str(image.get("filepath") or "").strip("/")
         name = f"{folder}/{image['filename']}" if folder else str(image["filename"])

@@ -17,6 +17,7 @@ from typing import Final, Literal
 from cutline.data.readers.cells import is_image_name
 from cutline.data.readers.columns import (
     Columns,
+    NoColumnError,
     find_columns,
     headerless_columns,
     require_columns,
@@ -97,7 +98,7 @@ def _layout(source: Source) -> _Layout:
         cells for number, cells in _records(source.path, widest) if _is_record(number, cells, widest)
     )
     if any(map(is_image_name, names)):
-        raise DataError(
+        raise NoColumnError(
             f"{source.path}: no header; its first line begins with {names[0][:40]!r}; add a first line that "
             "names the columns, such as 'image,caption'"
         )
@@ -203,8 +204,12 @@ def _fit(cells: list[str], layout: _Layout) -> list[str] | None:
 
 def _broken(cells: list[str], fitted: list[str] | None, layout: _Layout, where: str) -> Problem:
     whole = "the header has" if layout.header else "rows have"
-    found = f"{len(cells)} cells where {whole} {layout.width}"
+    found = f"{len(cells)} cell{'' if len(cells) == 1 else 's'} where {whole} {layout.width}"
     if fitted is None:
-        advice = f"put captions with {layout.delimiter!r} in quotes"
-        return Problem("broken row", where, f"{found}; left out; {advice}")
-    return Problem("mended row", where, f"{found}; read as {' | '.join(fitted)[:200]!r}")
+        too_many = len(cells) > layout.width
+        advice = f"put captions with {layout.delimiter!r} in quotes" if too_many else "add what is missing"
+        row = layout.delimiter.join(cells)
+        return Problem("broken row", where, f"{found}; left out; {advice}", (row,) if row.strip() else ())
+    message = f"{found}; read as {' | '.join(fitted)[:200]!r}"
+    caption = layout.columns.captions[-1]
+    return Problem("mended row", where, message, (cells[caption].strip(),), fitted[caption].strip())
