@@ -111,8 +111,8 @@ def look(w: Arrays, values: np.ndarray, h: np.ndarray) -> tuple[np.ndarray, np.n
     return np.einsum("br,brh->bh", weights, values), weights
 
 
-def deep_output(w: Arrays, word: np.ndarray, h: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    mixed = dense(w, "read_hidden", h) + seen @ w["read_seen/kernel"] + word
+def deep_output(w: Arrays, word: np.ndarray, h: np.ndarray, context: np.ndarray) -> np.ndarray:
+    mixed = dense(w, "read_hidden", h) + context @ w["read_context/kernel"] + word
     return dense(w, "predict_token", mixed)
 
 
@@ -123,10 +123,10 @@ def attend_logits(w: Arrays, features: np.ndarray, token_ids: np.ndarray) -> np.
     logits = []
     for column in token_ids.T:
         word = w["embedding/embeddings"][column]
-        seen = look(w, values, h)[0] * sigmoid(dense(w, "gate", h))
-        state = np.concatenate([seen, h], axis=1) @ w["state_gates/kernel"]
+        context = look(w, values, h)[0] * sigmoid(dense(w, "gate", h))
+        state = np.concatenate([context, h], axis=1) @ w["state_gates/kernel"]
         h, c = lstm_cell(dense(w, "word_gates", word) + state, c)
-        logits.append(deep_output(w, word, h, seen))
+        logits.append(deep_output(w, word, h, context))
     return np.stack(logits, axis=1)
 
 
@@ -139,9 +139,9 @@ def up_down_logits(w: Arrays, features: np.ndarray, token_ids: np.ndarray) -> np
         word = w["embedding/embeddings"][column]
         state = np.concatenate([h2, h1], axis=1) @ w["attention_gates/kernel"]
         h1, c1 = lstm_cell(dense(w, "word_gates", word) + state, c1)
-        seen, _ = look(w, values, h1)
-        h2, c2 = lstm_cell(dense(w, "language_gates", np.concatenate([seen, h1, h2], axis=1)), c2)
-        logits.append(deep_output(w, word, h2, seen))
+        context, _ = look(w, values, h1)
+        h2, c2 = lstm_cell(dense(w, "language_gates", np.concatenate([context, h1, h2], axis=1)), c2)
+        logits.append(deep_output(w, word, h2, context))
     return np.stack(logits, axis=1)
 
 

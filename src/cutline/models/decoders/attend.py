@@ -14,20 +14,20 @@ from cutline.models.decoders.base import DECODERS, Tensor
 
 @DECODERS.register("attend")
 class Attend(AttentionDecoder):
-    """One LSTM that reads the word and what is seen (see the module docstring)."""
+    """One LSTM that reads the word and the context (see the module docstring)."""
 
     lstms = 1
 
     def make_recurrence(self) -> None:
-        """Make the gate on what is seen, and the LSTM's part that depends on the state."""
+        """Make the gate on the context, and the LSTM's part that depends on the state."""
         self.gate = self.dense(self.options.lstm_units, "gate", activation="sigmoid")
         self.state_gates = self.linear(4 * self.options.lstm_units, "state_gates")
 
     def advance(self, word_gates: Tensor, memory: Memory, state: RecurrentState) -> RecurrentState:
         """Look with the last hidden state, then read word and view."""
         h, c = state.lstm
-        seen, weights = self.attention(h, memory)
+        context, weights = self.attention(h, memory)
         # How much of the picture the next word needs: "of" needs little.
-        seen = seen * self.gate(h)
-        h, c = lstm_gates(word_gates + self.state_gates(ops.concatenate([seen, h], axis=-1)), c)
-        return RecurrentState((h, c), seen, weights)
+        context = context * self.gate(h)
+        h, c = lstm_gates(word_gates + self.state_gates(ops.concatenate([context, h], axis=-1)), c)
+        return RecurrentState((h, c), context, weights)

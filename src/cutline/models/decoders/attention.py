@@ -37,12 +37,12 @@ class RecurrentState(NamedTuple):
 
     Attributes:
         lstm: ``h`` and ``c`` (B, H) of each LSTM, the lowest first.
-        seen: (B, H), what was read from the regions for the last word.
+        context: (B, H), what was read from the regions for the last word.
         weights: (B, R), how much each region was looked at for it; they sum to 1.
     """
 
     lstm: tuple[Tensor, ...]
-    seen: Tensor
+    context: Tensor
     weights: Tensor
 
 
@@ -61,12 +61,12 @@ class AdditiveAttention(keras.layers.Layer):
         )
 
     def call(self, hidden: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
-        """Hidden state (B, H) → what is seen (B, H) and the weights of the regions (B, R)."""
+        """Hidden state (B, H) → the context (B, H) and the weights of the regions (B, R)."""
         query = ops.expand_dims(self.query(hidden), axis=1)
         energies = ops.squeeze(self.energy(ops.tanh(memory.keys + query)), axis=-1)
         weights = ops.softmax(energies, axis=-1)
-        seen = ops.squeeze(ops.matmul(ops.expand_dims(weights, axis=1), memory.values), axis=1)
-        return seen, weights
+        context = ops.squeeze(ops.matmul(ops.expand_dims(weights, axis=1), memory.values), axis=1)
+        return context, weights
 
 
 class AttentionDecoder(Decoder):
@@ -96,7 +96,7 @@ class AttentionDecoder(Decoder):
         self.make_recurrence()
         self.drop_output = self.dropout(options.dropout, "drop_output")
         self.read_hidden = self.dense(options.embedding_units, "read_hidden")
-        self.read_seen = self.linear(options.embedding_units, "read_seen")
+        self.read_context = self.linear(options.embedding_units, "read_context")
         self.predict_token = self.dense(self.vocabulary_size, "predict_token")
 
     def make_recurrence(self) -> None:
@@ -147,8 +147,8 @@ class AttentionDecoder(Decoder):
 
         _, states = ops.scan(read, self.first(memory), gates)
         hidden = ops.transpose(states.lstm[-2], (1, 0, 2))
-        seen = ops.transpose(states.seen, (1, 0, 2))
-        return self.score(words, hidden, seen, training), ops.transpose(states.weights, (1, 0, 2))
+        context = ops.transpose(states.context, (1, 0, 2))
+        return self.score(words, hidden, context, training), ops.transpose(states.weights, (1, 0, 2))
 
     def first(self, memory: Memory) -> RecurrentState:
         """Return the state before the first word."""
@@ -157,11 +157,11 @@ class AttentionDecoder(Decoder):
         lstm = tuple(ops.tanh(part) if place % 2 == 0 else part for place, part in enumerate(parts))
         return RecurrentState(lstm, ops.zeros_like(memory.overview), ops.zeros_like(memory.keys[..., 0]))
 
-    def score(self, words: Tensor, hidden: Tensor, seen: Tensor, training: bool = False) -> Tensor:
-        """Score the next token by the word read, the LSTM's state and what was seen (the "deep output")."""
+    def score(self, words: Tensor, hidden: Tensor, context: Tensor, training: bool = False) -> Tensor:
+        """Score the next token by the word read, the LSTM's state and the context (the "deep output")."""
         hidden = self.drop_output(hidden, training=training)
-        seen = self.drop_output(seen, training=training)
-        mixed = self.read_hidden(hidden) + self.read_seen(seen) + words
+        context = self.drop_output(context, training=training)
+        mixed = self.read_hidden(hidden) + self.read_context(context) + words
         return self.predict_token(self.drop_output(mixed, training=training))
 
     def call(self, inputs: tuple[Tensor, ...], training: bool = False) -> Tensor:
@@ -175,17 +175,19 @@ class AttentionDecoder(Decoder):
         """Remember the images: features (B, R, D) → values, keys, then the recurrent state."""
         memory = self.remember(features)
         first = self.first(memory)
-        return [memory.values, memory.keys, *first.lstm, first.seen, first.weights]
+        return [memory.values, memory.keys, *first.lstm, first.context, first.weights]
 
     def step(self, token_ids: Tensor, state: State) -> tuple[Tensor, State]:
         """Read one token: ids (B,) → logits (B, V) and the next state."""
-        values, keys, *lstm, seen, weights = state
+        values, keys, *lstm, context, weights = state
         words = self.embed(token_ids)
         # The overview is only needed before the first word.
-        memory = Memory(values, keys, seen)
-        next_state = self.advance(self.word_gates(words), memory, RecurrentState(tuple(lstm), seen, weights))
-        logits = self.score(words, next_state.lstm[-2], next_state.seen)
-        return logits, [values, keys, *next_state.lstm, next_state.seen, next_state.weights]
+        memory = Memory(values, keys, context)
+        next_state = self.advance(
+            self.word_gates(words), memory, RecurrentState(tuple(lstm), context, weights)
+        )
+        logits = self.score(words, next_state.lstm[-2], next_state.context)
+        return logits, [values, keys, *next_state.lstm, next_state.context, next_state.weights]
 
     def attention_weights(self, state: State) -> Tensor:
         """Return how much each region was looked at for the word that the last step scored, (B, R)."""

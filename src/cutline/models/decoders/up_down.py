@@ -31,6 +31,6 @@ class UpDown(AttentionDecoder):
         """Read the word, look with the attention LSTM's state, then let the language LSTM speak."""
         h1, c1, h2, c2 = state.lstm
         h1, c1 = lstm_gates(word_gates + self.attention_gates(ops.concatenate([h2, h1], axis=-1)), c1)
-        seen, weights = self.attention(h1, memory)
-        h2, c2 = lstm_gates(self.language_gates(ops.concatenate([seen, h1, h2], axis=-1)), c2)
-        return RecurrentState((h1, c1, h2, c2), seen, weights)
+        context, weights = self.attention(h1, memory)
+        h2, c2 = lstm_gates(self.language_gates(ops.concatenate([context, h1, h2], axis=-1)), c2)
+        return RecurrentState((h1, c1, h2, c2), context, weights)
