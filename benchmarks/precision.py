@@ -53,9 +53,7 @@ def main() -> None:
                 decoder.train_on_batch((features, ids[:, :-1]), ids[:, 1:], weights)
             seconds[precision].append((time.perf_counter() - start) / STEPS)
     medians = {precision: statistics.median(values) for precision, values in seconds.items()}
-    print(
-        f"{asked.decoder}, {asked.regions} regions of {asked.depth}; auto is {choose_precision('auto')} here\n"
-    )
+    print(f"{asked.decoder}, {asked.regions} × {asked.depth}; auto is {choose_precision('auto')} here\n")
     print("| precision | seconds per step | times as fast |")
     print("| --- | ---: | ---: |")
     for precision, value in medians.items():
