@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cutline.decoding.filters import check_limits
+from cutline.decoding.filters import NO_FILTERS, Filters
+from cutline.decoding.rules import Rules
 from cutline.decoding.step_model import DecodeResult, State, StepModel
 from cutline.errors import ConfigError
 
@@ -34,6 +35,7 @@ def beam(
     length_penalty: float = 0.0,
     n_best: int = 1,
     forbidden: Sequence[int] = (),
+    filters: Filters = NO_FILTERS,
 ) -> list[list[DecodeResult]]:
     """Write the best captions for each image, all images and beams side by side.
 
@@ -49,20 +51,21 @@ def beam(
             in the length; 0 ranks by log-probability, 1 by its mean over tokens.
         n_best: Captions returned for each image, 1 to K; fewer when the model allows fewer.
         forbidden: Ids never written.
+        filters: Further limits; every caption keeps to them.
 
     Returns:
         For each image, in order, distinct captions, best first.
 
     Raises:
-        ConfigError: A number is out of range, or the end marker is forbidden.
+        ConfigError: A number is out of range, the end marker is forbidden, or filters contradict each other.
     """
-    check_limits(max_length, end_id, forbidden)
+    rules = Rules(filters, end_id, max_length, forbidden)
     _check_beams(beam_size, length_penalty, n_best)
     images = len(features)
     if images == 0:
         return []
     finished = [_Finished(beam_size, n_best, length_penalty) for _ in range(images)]
-    search = _Search(end_id, beam_size, list(forbidden), finished)
+    search = _Search(end_id, beam_size, rules, finished)
     beams = _Beams.begin(images)
     state = model.start(features)
     for length in range(1, max_length + 1):
@@ -94,6 +97,8 @@ class _Finished:
 
     def add(self, token_ids: NDArray[np.int32], logs: NDArray[np.float64]) -> None:
         result = DecodeResult.of(token_ids.tolist(), logs.tolist())
+        if any(result == known for _, known in self.ranked):
+            return  # cut back to the same words
         self.ranked.append((self.rank(result.log_probability, len(logs)), result))
         self.ranked.sort(key=lambda entry: -entry[0])
         del self.ranked[self.beam_size :]
@@ -158,7 +163,7 @@ class _Search:
 
     end_id: int
     beam_size: int
-    forbidden: list[int]
+    rules: Rules
     finished: list[_Finished]
 
     def advance(
@@ -168,13 +173,13 @@ class _Search:
         count, width = beams.totals.shape
         steps = log_probabilities.reshape(count, width, -1)
         totals = beams.totals[:, :, None] + steps
-        totals[:, :, self.forbidden] = -np.inf
+        self.rules.strike(totals.reshape(count * width, -1), beams.tokens.reshape(count * width, -1))
         # At most one end marker per beam: twice K candidates always hold K that go on.
         chosen = _best_first(totals.reshape(count, -1), 2 * self.beam_size)
         rows = np.arange(count)[:, None]
         parents, tokens = np.divmod(chosen, steps.shape[2])
         longer = beams.grown(parents, tokens, steps[rows, parents, tokens], totals[rows, parents, tokens])
-        self.collect(beams, np.flatnonzero(longer.totals[:, 0] == -np.inf))
+        self._give_up(beams, np.flatnonzero(longer.totals[:, 0] == -np.inf))
         ends = tokens == self.end_id
         for place, rank in np.argwhere(ends[:, : self.beam_size]):
             self._add(longer, place, rank, written=-1)
@@ -197,6 +202,20 @@ class _Search:
         for place in places:
             for rank in range(beams.totals.shape[1]):
                 self._add(beams, place, rank)
+
+    def _give_up(self, beams: _Beams, places: Iterable[int]) -> None:
+        """Take beams that cannot go on as captions, cut back to where they may end."""
+        for place in places:
+            captions = self.finished[beams.images[place]]
+            # What had to be cut back was not meant to end there: only where there is nothing better.
+            unwanted = bool(captions.ranked)
+            for rank in np.flatnonzero(beams.totals[place] > -np.inf):
+                written = beams.tokens[place, rank]
+                if self.rules.may_end(written[None])[0]:
+                    captions.add(written, beams.logs[place, rank])
+                elif not unwanted:
+                    kept = self.rules.cut_back(written.tolist())
+                    captions.add(written[:kept], beams.logs[place, rank, :kept])
 
     def _add(self, beams: _Beams, place: int, rank: int, written: int | None = None) -> None:
         if beams.totals[place, rank] > -np.inf:
