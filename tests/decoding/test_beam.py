@@ -67,6 +67,22 @@ def test_finds_the_caption_that_greedy_misses():
     assert best.finished
 
 
+def test_on_a_thousand_images_it_is_never_worse_than_greedy_decoding():
+    """No law, since a beam may lose what greedy follows, but so it is with a model that is rather sure."""
+
+    def rather_sure(image, written):
+        return np.random.default_rng([image, *written]).dirichlet(np.full(12, 0.05)) + 1e-9
+
+    found, _ = search(rather_sure, *range(1000), beam_size=5, max_length=6)
+    model = ScriptedStepModel(rather_sure, START)
+    first = greedy(model, features_of(*range(1000)), START, END, 6, (START,))
+    gains = [
+        best.log_probability - result.log_probability for (best,), result in zip(found, first, strict=True)
+    ]
+    assert min(gains) > -1e-6
+    assert sum(gain > 0.01 for gain in gains) > 20
+
+
 @given(seed=st.integers(0, 10_000), penalty=st.sampled_from([0.0, 0.7, 1.0]))
 def test_one_beam_is_greedy_decoding(seed, penalty):
     found, _ = search(seeded(seed), 0, 1, 2, beam_size=1, length_penalty=penalty, max_length=6)

@@ -6,6 +6,7 @@ Decoding sees a :class:`StepModel`, never a framework.
 from cutline.decoding.agreement import agreement
 from cutline.decoding.beam import beam
 from cutline.decoding.budget import CharacterBudget
+from cutline.decoding.choosing import Groups
 from cutline.decoding.filters import Filters
 from cutline.decoding.greedy import greedy
 from cutline.decoding.rescore import TokenScores, rescore
@@ -16,6 +17,7 @@ __all__ = [
     "CharacterBudget",
     "DecodeResult",
     "Filters",
+    "Groups",
     "State",
     "StepModel",
     "TokenScores",

@@ -79,6 +79,11 @@ class RequiredWords:
             if lengths is not None:
                 self._characters[number, 1 : len(word) + 1] = np.cumsum(lengths[list(word)] + 1)
 
+    @property
+    def size(self) -> int:
+        """Tokens of all words together."""
+        return int(self._lengths.sum())
+
     def states(self, tokens: NDArray[np.int32]) -> NDArray[np.int64]:
         """Return how many tokens of each word captions (R, T) end with, (R, C); all once it is written."""
         states = np.zeros((len(tokens), len(self.words)), np.int64)
