@@ -9,6 +9,7 @@ from cutline.decoding.budget import CharacterBudget
 from cutline.decoding.choosing import Groups
 from cutline.decoding.filters import Filters
 from cutline.decoding.greedy import greedy
+from cutline.decoding.narrowing import Narrowing
 from cutline.decoding.rescore import TokenScores, rescore
 from cutline.decoding.sampling import sample
 from cutline.decoding.step_model import DecodeResult, State, StepModel
@@ -18,6 +19,7 @@ __all__ = [
     "DecodeResult",
     "Filters",
     "Groups",
+    "Narrowing",
     "State",
     "StepModel",
     "TokenScores",

@@ -1,8 +1,8 @@
-"""Sampling: the next token is drawn from the model's own distribution.
+"""Sampling: the next token is drawn from the model's own distribution, or a narrower one.
 
 The samples of an image are spread evenly: at each place of the caption, sample by sample, the random numbers
 fall into S equal parts of 0..1, in random order (Latin hypercube sampling: McKay, Beckman and Conover, 1979).
-Each sample alone is an honest draw from the model; together they show its range with fewer of them.
+Each sample alone is an honest draw; together they show its range with fewer of them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cutline.decoding.filters import NO_FILTERS, Filters
+from cutline.decoding.narrowing import AS_IT_IS, Narrowing
 from cutline.decoding.rules import Rules
 from cutline.decoding.step_model import DecodeResult, State, StepModel
 from cutline.decoding.written import Written
@@ -32,6 +33,7 @@ def sample(
     seed: int = 0,
     forbidden: Sequence[int] = (),
     filters: Filters = NO_FILTERS,
+    narrowing: Narrowing = AS_IT_IS,
 ) -> list[list[DecodeResult]]:
     """Draw captions for each image, all images and samples side by side.
 
@@ -50,6 +52,8 @@ def sample(
         forbidden: Ids never drawn; the probabilities of the others are scaled up to sum to 1, and
             log-probabilities are those of the model all the same.
         filters: Further limits, in the same way; every caption keeps to them.
+        narrowing: Temperature, and which of the tokens are drawn at all. Log-probabilities are those of the
+            model all the same.
 
     Returns:
         For each image, in order, its samples in the order of their numbers.
@@ -72,7 +76,7 @@ def sample(
         log_probabilities, state = model.step(last, state)
         log_probabilities = np.array(log_probabilities, np.float32)
         rules.strike(log_probabilities, captions.tokens)
-        drawn = _draw(log_probabilities, draws[captions.rows % samples, place])
+        drawn = _draw(narrowing.apply(log_probabilities), draws[captions.rows % samples, place])
         going_on = captions.add(drawn, log_probabilities, end_id)
         if not len(going_on):
             break
