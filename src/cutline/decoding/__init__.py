@@ -11,6 +11,7 @@ from cutline.decoding.filters import Filters
 from cutline.decoding.greedy import greedy
 from cutline.decoding.narrowing import Narrowing
 from cutline.decoding.rescore import TokenScores, rescore
+from cutline.decoding.rules import Rules
 from cutline.decoding.sampling import sample
 from cutline.decoding.step_model import DecodeResult, State, StepModel
 
@@ -20,6 +21,7 @@ __all__ = [
     "Filters",
     "Groups",
     "Narrowing",
+    "Rules",
     "State",
     "StepModel",
     "TokenScores",
