@@ -146,7 +146,7 @@ def measure(subject: Subject, progress: Progress) -> EvaluationResult:
 def _setting(subject: Subject) -> Setting:
     examples, tokenizer = subject.dataset.examples, subject.captioner.vocabulary.tokenizer
     facts = {
-        "decoding": _describe(subject.options.decoding),
+        "decoding": describe_decoding(subject.options.decoding),
         "split": subject.split,
         "data": subject.dataset.fingerprint(),
     }
@@ -191,7 +191,7 @@ def _teacher_forced(subject: Subject) -> tuple[float, float]:
     return Trainer(decoder, options, 1).measure(teacher_forcing_batches(table, subject.store, layer, plan))
 
 
-def _describe(options: DecodingOptions) -> str:
+def describe_decoding(options: DecodingOptions) -> str:
     """Name the way of decoding and everything that is not at its default."""
     parts = [*_way(options), f"at most {options.max_length} tokens"]
     if options.min_length:
