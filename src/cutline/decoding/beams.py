@@ -76,12 +76,17 @@ class Beams:
     totals: NDArray[np.float64]  # (A, W) log-probability; -inf where there is no beam
     tokens: NDArray[np.int32]  # (A, W, T)
     logs: NDArray[np.float64]  # (A, W, T)
+    greedy: NDArray[
+        np.int64
+    ]  # (A,) rank of the beam that greedy decoding would write; -1 where there is none
 
     @classmethod
     def begin(cls, lanes: int) -> Beams:
         """Begin one caption per lane."""
         empty = np.zeros((lanes, 1, 0))
-        return cls(np.arange(lanes), np.zeros((lanes, 1)), empty.astype(np.int32), empty)
+        return cls(
+            np.arange(lanes), np.zeros((lanes, 1)), empty.astype(np.int32), empty, np.zeros(lanes, np.int64)
+        )
 
     def last_tokens(self, start_id: int) -> NDArray[np.int32]:
         """Return the token written last in each row, (A x W,)."""
@@ -103,6 +108,7 @@ class Beams:
             totals,
             np.concatenate([self.tokens[rows, parents], tokens[:, :, None].astype(np.int32)], axis=2),
             np.concatenate([self.logs[rows, parents], logs[:, :, None]], axis=2),
+            self.greedy,
         )
 
     def best(self) -> NDArray[np.float64]:
@@ -112,12 +118,24 @@ class Beams:
 
     def take_lanes(self, places: list[int]) -> Beams:
         """Return the beams of some lanes."""
-        return Beams(self.lanes[places], self.totals[places], self.tokens[places], self.logs[places])
+        return Beams(
+            self.lanes[places],
+            self.totals[places],
+            self.tokens[places],
+            self.logs[places],
+            self.greedy[places],
+        )
 
     def take_beams(self, ranks: NDArray[np.int64]) -> Beams:
         """Return some beams of each lane, (A, W')."""
         rows = np.arange(len(self.lanes))[:, None]
-        return Beams(self.lanes, self.totals[rows, ranks], self.tokens[rows, ranks], self.logs[rows, ranks])
+        return Beams(
+            self.lanes,
+            self.totals[rows, ranks],
+            self.tokens[rows, ranks],
+            self.logs[rows, ranks],
+            self.greedy,
+        )
 
 
 def side_by_side(
@@ -132,6 +150,7 @@ def side_by_side(
         np.concatenate([one.totals for one in beams], axis=1),
         np.concatenate([one.tokens for one in beams], axis=1),
         np.concatenate([one.logs for one in beams], axis=1),
+        beams[0].greedy,
     )
     rows = np.concatenate([of_part for _, of_part in parts], axis=1)
     order = np.argsort(-together.totals, axis=1, kind="stable")

@@ -65,6 +65,11 @@ class Choice:
     groups: Groups
     banks: int
 
+    @property
+    def plain(self) -> bool:
+        """Whether the most probable continuations are followed."""
+        return self.banks == 1 and self.groups.count == 1
+
     def pools(
         self, lanes: NDArray[np.int64], totals: NDArray[np.float64], banks: NDArray[np.int64]
     ) -> list[NDArray[np.int64]]:
