@@ -82,7 +82,8 @@ def beam(
     # The best captions of two groups may be the same, so each group needs more than its share.
     wanted = n_best if groups.count == 1 else width
     finished = [Finished(width, wanted, length_penalty) for _ in range(lanes)]
-    choice = Choice(width, end_id, groups, 1 + rules.required.size)
+    always = np.append(rules.required.token_ids, end_id)
+    choice = Choice(width, end_id, groups, 1 + rules.required.size, always)
     search = _Search(end_id, choice, rules, finished)
     beams = Beams.begin(lanes)
     state = model.start(features)

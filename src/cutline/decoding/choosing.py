@@ -8,7 +8,6 @@ tokens that the groups before it have just written (diverse beam search: Vijayak
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -58,12 +57,14 @@ class Choice:
         end_id: The end marker.
         groups: Lane i belongs to image i // count and group i % count.
         banks: Number of banks.
+        always: Ids that may lead into another bank than other tokens do, and the end marker, (P + 1,).
     """
 
     width: int
     end_id: int
     groups: Groups
     banks: int
+    always: NDArray[np.int64]
 
     @property
     def plain(self) -> bool:
@@ -109,16 +110,37 @@ class Choice:
         return pools
 
     def _best(self, ranking: NDArray[np.float64], banks: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-        return [best_first(bank, 2 * self.width) for bank in self._by_bank(ranking, banks)]
-
-    def _by_bank(
-        self, ranking: NDArray[np.float64], banks: NDArray[np.int64]
-    ) -> Iterator[NDArray[np.float64]]:
         if self.banks == 1:
-            yield ranking.reshape(len(ranking), -1)
-            return
+            return [best_first(ranking.reshape(len(ranking), -1), 2 * self.width)]
+        count, width, size = ranking.shape
+        most = min(2 * self.width, width * size)
+        tokens = self._promising(ranking)
+        few = np.take_along_axis(ranking, tokens, axis=2)
+        # A token that is there twice counts where it is among those that always are.
+        doubled = np.isin(tokens, self.always)
+        doubled[:, :, tokens.shape[2] - len(self.always) :] = False
+        few[doubled] = -np.inf
+        of_few = np.take_along_axis(banks, tokens, axis=2)
+        places = (np.arange(width)[:, None] * size + tokens).reshape(count, -1)
+        found = []
         for bank in range(self.banks):
-            yield np.where(banks == bank, ranking, -np.inf).reshape(len(ranking), -1)
+            held = np.where(of_few == bank, few, -np.inf).reshape(count, -1)
+            found.append(np.take_along_axis(places, best_first(held, most), axis=1))
+        return found
+
+    def _promising(self, ranking: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return the tokens of each beam that may be chosen in some bank, (A, W, M), ``always`` last.
+
+        All other tokens of a beam are in the same bank: the best of them are enough.
+        """
+        count, width, size = ranking.shape
+        always = np.broadcast_to(self.always, (count, width, len(self.always)))
+        enough = 2 * self.width + len(self.always)
+        if enough >= size:
+            best = np.broadcast_to(np.arange(size), ranking.shape)
+        else:
+            best = np.sort(np.argpartition(ranking, size - enough, axis=2)[:, :, size - enough :], axis=2)
+        return np.concatenate([best, always], axis=2)
 
 
 def best_first(totals: NDArray[np.float64], wanted: int) -> NDArray[np.int64]:
