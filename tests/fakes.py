@@ -35,6 +35,7 @@ from cutline.records import (
     Scores,
     Slice,
 )
+from cutline.wishes import NO_WISHES, Wishes
 
 
 class ScriptedStepModel:
@@ -175,6 +176,12 @@ class FakeCaptioner:
         """Take the pattern of the captions."""
         self.caption = caption
         self.asked: list[tuple[int | None, int]] = []
+        self.wishes = NO_WISHES
+
+    def with_wishes(self, wishes: Wishes) -> FakeCaptioner:
+        """Remember what was wished for."""
+        self.wishes = wishes
+        return self
 
     def caption_all(
         self, images: Iterable[str], beam_size: int | None = None, n_best: int = 1

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cutline.recipes.score import ScoreOptions, score_files
     from cutline.recipes.train import train
     from cutline.records import Dataset, EvaluationResult, Example, Hypothesis, Run, ScoreReport, Scores
+    from cutline.wishes import Wishes
 
 __version__ = "0.1.0"
 
@@ -34,6 +35,7 @@ _ROOM_OF = {
     "ScoreOptions": "cutline.recipes.score",
     "ScoreReport": "cutline.records",
     "Scores": "cutline.records",
+    "Wishes": "cutline.wishes",
     "check": "cutline.recipes.check",
     "evaluate": "cutline.recipes.evaluate",
     "read_dataset": "cutline.data.readers",
@@ -54,6 +56,7 @@ __all__ = [
     "ScoreOptions",
     "ScoreReport",
     "Scores",
+    "Wishes",
     "check",
     "evaluate",
     "read_dataset",

@@ -14,16 +14,28 @@ from numpy.typing import NDArray
 from cutline.config import DecodingOptions, validate
 from cutline.data.feature_store import as_stored
 from cutline.data.images import decode_image
-from cutline.decoding import DecodeResult, StepModel, agreement, beam, greedy, rescore, sample
+from cutline.decoding import (
+    DecodeResult,
+    Filters,
+    Groups,
+    Narrowing,
+    StepModel,
+    agreement,
+    beam,
+    greedy,
+    rescore,
+    sample,
+)
 from cutline.errors import ConfigError, ImageError
 from cutline.records import CaptionedImage, Hypothesis
 from cutline.runtime import Bundle, Session, load_bundle, open_session
 from cutline.runtime.bundle import find_bundle
 from cutline.runtime.confidence import Confidence, TrainingFeatures
 from cutline.text import Vocabulary
-from cutline.text.vocabulary import END_ID, PAD_ID, START_ID, UNK_ID
+from cutline.text.glossary import Glossary
+from cutline.text.vocabulary import END_ID, START_ID
+from cutline.wishes import NEVER_WRITTEN, NO_WISHES, Wishes, filters_of
 
-_NEVER_WRITTEN: Final = (PAD_ID, UNK_ID, START_ID)
 _SAMPLES: Final = 4
 # An end marker that the model thinks impossible must not turn a mean into infinity.
 _LEAST: Final = -30.0
@@ -38,6 +50,7 @@ def decode(
     vocabulary: Vocabulary,
     options: DecodingOptions,
     n_best: int = 1,
+    wishes: Wishes = NO_WISHES,
 ) -> list[list[Hypothesis]]:
     """Write captions for features that are already there.
 
@@ -45,56 +58,68 @@ def decode(
         model: The step model.
         features: (B, ...), float.
         vocabulary: Turns ids into text; markers and ``<unk>`` are never written.
-        options: Greedy for ``beam_size`` 1, beam search above.
-        n_best: Hypotheses per image, best first; at most ``beam_size``.
+        options: Drawn at random with a ``temperature``; else greedy for ``beam_size`` 1, beam search above.
+        n_best: Hypotheses per image, best first; at most ``beam_size`` where they are searched for. Drawn
+            ones may be the same.
+        wishes: What else is asked of captions. A preferred term is in a hypothesis' text alone.
 
     Returns:
         One list per image.
 
     Raises:
-        ConfigError: ``n_best`` is below 1 or above the beam size.
+        ConfigError: ``n_best`` is below 1 or above the beam size, or the wishes cannot be fulfilled.
     """
+    options = wishes.options(options)
     _check_n_best(n_best, options)
+    filters = filters_of(options, vocabulary, wishes)
+    glossary = Glossary(wishes.glossary, vocabulary.tokenizer)
     found: list[list[Hypothesis]] = []
     for at in range(0, len(features), options.batch_size):
         batch = np.asarray(features[at : at + options.batch_size], np.float32)
         found += [
-            [_hypothesis(result, vocabulary) for result in results]
-            for results in _search(model, batch, options, n_best)
+            [_hypothesis(result, vocabulary, glossary) for result in results]
+            for results in _write(model, batch, options, filters, n_best)
         ]
     return found
 
 
 def _check_n_best(n_best: int, options: DecodingOptions) -> None:
+    if n_best >= 1 and options.temperature:
+        return
     if not 1 <= n_best <= options.beam_size:
         raise ConfigError(
             f"n_best is {n_best}, allowed is 1 to the beam size ({options.beam_size}); raise --beam-size"
         )
 
 
-def _search(
-    model: StepModel[Any], features: NDArray[Any], options: DecodingOptions, n_best: int
+def _write(
+    model: StepModel[Any], features: NDArray[Any], options: DecodingOptions, filters: Filters, n_best: int
 ) -> list[list[DecodeResult]]:
-    if options.beam_size == 1:
-        results = greedy(model, features, START_ID, END_ID, options.max_length, _NEVER_WRITTEN)
-        return [[result] for result in results]
+    ids = (START_ID, END_ID, options.max_length)
+    if options.temperature:
+        narrowing = Narrowing(options.temperature, options.top_k, options.top_p)
+        drawn = sample(model, features, *ids, n_best, options.seed, NEVER_WRITTEN, filters, narrowing)
+        return [sorted(results, key=lambda result: -result.log_probability) for results in drawn]
+    # Required words need a search even where one beam is wanted: greedily they would come last.
+    if options.beam_size == 1 and not filters.required:
+        return [[result] for result in greedy(model, features, *ids, NEVER_WRITTEN, filters)]
     return beam(
         model,
         features,
-        START_ID,
-        END_ID,
-        options.max_length,
+        *ids,
         beam_size=options.beam_size,
         length_penalty=options.length_penalty,
         n_best=n_best,
-        forbidden=_NEVER_WRITTEN,
+        forbidden=NEVER_WRITTEN,
+        filters=filters,
+        groups=Groups(options.groups, options.diversity),
     )
 
 
-def _hypothesis(result: DecodeResult, vocabulary: Vocabulary) -> Hypothesis:
+def _hypothesis(result: DecodeResult, vocabulary: Vocabulary, glossary: Glossary) -> Hypothesis:
     tokens = tuple(vocabulary.decode(result.token_ids))
     return Hypothesis(
-        text=vocabulary.tokenizer.detokenise(tokens),
+        text=vocabulary.tokenizer.detokenise(glossary.apply(tokens)),
         tokens=tokens,
         token_ids=result.token_ids,
         log_probability=result.log_probability,
@@ -125,7 +150,7 @@ def measure_signals(
     """
     features = np.asarray(features, np.float32)
     read = rescore(model, features, captions, START_ID, END_ID)
-    drawn = sample(model, features, START_ID, END_ID, max_length, samples=_SAMPLES, forbidden=_NEVER_WRITTEN)
+    drawn = sample(model, features, START_ID, END_ID, max_length, samples=_SAMPLES, forbidden=NEVER_WRITTEN)
     likeness = [
         agreement(caption, [other.token_ids for other in others])
         for caption, others in zip(captions, drawn, strict=True)
@@ -176,11 +201,12 @@ class Captioner:
         captioner.caption("new.jpg")[0].text
     """
 
-    def __init__(self, bundle: Bundle, session: Session) -> None:
+    def __init__(self, bundle: Bundle, session: Session, wishes: Wishes = NO_WISHES) -> None:
         """Take a loaded bundle and a session that computes with it; :meth:`load` does both."""
         self.bundle = bundle
         self.session = session
         self.vocabulary = bundle.vocabulary
+        self.wishes = wishes
 
     @classmethod
     def load(cls, model: str | Path) -> Captioner:
@@ -195,7 +221,16 @@ class Captioner:
 
     def without_confidence(self) -> Captioner:
         """Return one that writes the same captions and does not say how sure it is, which is faster."""
-        return Captioner(replace(self.bundle, confidence=None), self.session)
+        return Captioner(replace(self.bundle, confidence=None), self.session, self.wishes)
+
+    def with_wishes(self, wishes: Wishes) -> Captioner:
+        """Return one that writes captions as they are wished for.
+
+        Raises:
+            ConfigError: The wishes contradict each other, or a required word is not known.
+        """
+        filters_of(wishes.options(self.bundle.decoding), self.vocabulary, wishes)
+        return Captioner(self.bundle, self.session, wishes)
 
     def caption(self, image: Image, beam_size: int | None = None, n_best: int = 1) -> list[Hypothesis]:
         """Caption one image.
@@ -260,7 +295,7 @@ class Captioner:
         ]
 
     def _write(self, features: NDArray[Any], options: DecodingOptions, n_best: int) -> list[list[Hypothesis]]:
-        found = decode(self.session, features, self.vocabulary, options, n_best)
+        found = decode(self.session, features, self.vocabulary, options, n_best, self.wishes)
         confidence = self.bundle.confidence
         if confidence is None:
             return found
@@ -274,8 +309,10 @@ class Captioner:
         return as_stored(self.session.encode(pixels))
 
     def _options(self, beam_size: int | None, n_best: int) -> DecodingOptions:
-        defaults = self.bundle.decoding
-        size = max(defaults.beam_size, n_best) if beam_size is None else beam_size
+        defaults = self.wishes.options(self.bundle.decoding)
+        size = defaults.beam_size if beam_size is None else beam_size
+        if beam_size is None and not defaults.temperature and n_best > size:
+            size = -(-n_best // defaults.groups) * defaults.groups
         options = validate(DecodingOptions, {**defaults.model_dump(), "beam_size": size})
         _check_n_best(n_best, options)
         return options

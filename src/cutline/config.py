@@ -123,7 +123,43 @@ class DecodingOptions(_Frozen):
         0.0, ge=0, le=2, description="exponent of the length the log-probability is divided by"
     )
     max_length: int = Field(40, ge=1, description="longest caption in tokens")
+    min_length: int = Field(0, ge=0, description="shortest caption in tokens")
+    no_repeat_ngram: int = Field(
+        0, ge=0, description="tokens in a row that come in a caption once at the most; 0 for no such rule"
+    )
+    end_in_function_word: bool = Field(
+        True, description="let captions end in a word such as 'a' or 'with'; false is known for English alone"
+    )
+    groups: int = Field(1, ge=1, description="groups of beams that avoid each other's words; they share them")
+    diversity: float = Field(
+        0.5, ge=0, description="with groups, what a word costs, in nats, for each beam that has just taken it"
+    )
+    temperature: float = Field(
+        0.0,
+        ge=0,
+        le=10,
+        description="above 0 draws captions at random, below 1 the likelier ones; 0 does not",
+    )
+    top_k: int = Field(0, ge=0, description="draw from so many most probable tokens; 0 for all")
+    top_p: float = Field(
+        1.0, gt=0, le=1, description="draw from the most probable tokens that have this share of probability"
+    )
+    seed: int = Field(0, ge=0, description="seed of the draws")
     batch_size: int = Field(64, ge=1, description="images decoded at once")
+
+    @model_validator(mode="after")
+    def _refuse_contradictions(self) -> DecodingOptions:
+        if self.min_length > self.max_length:
+            raise ValueError(f"min_length must be at most max_length, which is {self.max_length}")
+        if self.beam_size % self.groups:
+            raise ValueError(f"groups must divide beam_size, which is {self.beam_size}")
+        if self.temperature and self.beam_size > 1:
+            raise ValueError(
+                "a temperature draws captions and a beam_size searches for them: set one of them"
+            )
+        if not self.temperature and (self.top_k or self.top_p < 1):
+            raise ValueError("top_k and top_p narrow what is drawn: they need a temperature, such as 1")
+        return self
 
 
 class RunConfig(_Frozen):

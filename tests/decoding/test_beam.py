@@ -67,6 +67,22 @@ def test_finds_the_caption_that_greedy_misses():
     assert best.finished
 
 
+@settings(max_examples=5, deadline=None)
+@given(size=st.integers(1, 6), sureness=st.sampled_from([0.05, 0.3, 1.0]))
+def test_the_best_caption_is_never_less_probable_than_the_greedy_one(size, sureness):
+    def chances(image, written):
+        return np.random.default_rng([image, *written]).dirichlet(np.full(12, sureness)) + 1e-9
+
+    found, _ = search(chances, *range(200), beam_size=size, max_length=6)
+    model = ScriptedStepModel(chances, START)
+    first = greedy(model, features_of(*range(200)), START, END, 6, (START,))
+    gains = [
+        best.log_probability - result.log_probability for (best,), result in zip(found, first, strict=True)
+    ]
+    assert min(gains) > -1e-6
+    assert size == 1 or sum(gain > 0.01 for gain in gains) > 4
+
+
 @given(seed=st.integers(0, 10_000), penalty=st.sampled_from([0.0, 0.7, 1.0]))
 def test_one_beam_is_greedy_decoding(seed, penalty):
     found, _ = search(seeded(seed), 0, 1, 2, beam_size=1, length_penalty=penalty, max_length=6)
@@ -111,7 +127,7 @@ def test_stopping_early_changes_nothing_without_length_penalty(seed, size, n_bes
 
 def patient_search(script, size: int, max_length: int) -> list[DecodeResult]:
     """Beam search for one image written as plainly as possible, never stopping before the maximum."""
-    live, done = [((), ())], []
+    live, done, first = [((), ())], [], ()
     for _ in range(max_length):
         candidates = [
             ((*tokens, token), (*logs, float(np.float32(np.log(script(0, tokens)[token])))))
@@ -124,6 +140,15 @@ def patient_search(script, size: int, max_length: int) -> list[DecodeResult]:
             DecodeResult.of(tokens[:-1], logs) for tokens, logs in candidates[:size] if tokens[-1] == END
         ]
         live = [candidate for candidate in candidates if candidate[0][-1] != END][:size]
+        # What greedy decoding would write is always followed.
+        greedy_candidate = next((one for one in candidates if one[0][:-1] == first), None)
+        if greedy_candidate is None or first[-1:] == (END,):
+            continue
+        first = greedy_candidate[0]
+        if first[-1] == END and greedy_candidate not in candidates[:size]:
+            done.append(DecodeResult.of(first[:-1], greedy_candidate[1]))
+        if first[-1] != END and greedy_candidate not in live:
+            live[-1] = greedy_candidate
     done += [DecodeResult.of(*candidate) for candidate in live]
     return sorted(done, key=lambda result: -result.log_probability)
 

@@ -19,6 +19,7 @@ from typer.testing import CliRunner, Result
 from cutline.captioner import Captioner
 from cutline.cli.app import app
 from cutline.records import CaptionedImage
+from cutline.wishes import Wishes
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +54,17 @@ def test_several_captions_have_their_log_probability(captioner: FakeCaptioner) -
         "a.jpg\ta picture called a 1\t-2.2500",
     ]
     assert captioner.asked == [(4, 2)]
+
+
+def test_what_is_asked_of_captions_reaches_the_captioner(captioner: FakeCaptioner, here: Path) -> None:
+    (here / "terms.csv").write_text("word,preferred\ndog,Labrador\n")
+    asked = [*("--require", "dog", "--require", "red ball", "--forbid", "cat", "--characters", "60")]
+    more = [*("--min-length", "3", "--no-repeat-ngram", "2", "--glossary", "terms.csv")]
+    assert run("a.jpg", "--model", "m", *asked, *more).exit_code == 0
+    assert captioner.wishes == Wishes(("dog", "red ball"), ("cat",), 3, 2, 60, {"dog": "Labrador"})
+    assert (
+        run("a.jpg", "--model", "m", "--glossary", "none.csv").stderr == "error: none.csv: no such glossary\n"
+    )
 
 
 def test_an_image_that_cannot_be_read_is_listed_and_the_rest_captioned() -> None:

@@ -89,6 +89,7 @@ PUBLIC_OPTIONS = {
         "--n-best",
         "--min-confidence",
         "--no-confidence",
+        *("--require", "--forbid", "--min-length", "--no-repeat-ngram", "--characters", "--glossary"),
         "--output",
         "--overwrite",
     ],

@@ -26,6 +26,7 @@ LIGHT_ROOMS = (
     "report",
     "runtime",
     "text",
+    "wishes",
 )
 _IS_HEAVY = "any(name.partition('.')[0] in ('tensorflow', 'keras', 'matplotlib') for name in sys.modules)"
 

@@ -6,7 +6,7 @@ import cutline
 
 PUBLIC = [
     *("Captioner", "CutlineError", "Dataset", "EvaluationResult", "Example", "Hypothesis", "Run"),
-    *("ScoreOptions", "ScoreReport", "Scores"),
+    *("ScoreOptions", "ScoreReport", "Scores", "Wishes"),
     *("check", "evaluate", "read_dataset", "score", "score_files", "train", "write_report"),
 ]
 

@@ -171,7 +171,7 @@ def test_a_damaged_manifest_never_ends_in_anything_but_one_line(folder):
         ({"format": "another"}, "not the manifest of a cutline bundle"),
         ({"decoding__beam_size": 1000}, "beam_size: .*less than or equal to 100 .found 1000."),
         ({"decoding__length_penalty": -1}, "length_penalty: .*found -1"),
-        ({"decoding__temperature": 1}, "unknown option temperature"),
+        ({"decoding__warmth": 1}, "unknown option warmth"),
         ({"decoder__lstm_units": "many"}, "lstm_units: .*found 'many'"),
         ({"decoder": None}, "has no 'decoder'"),
         ({"decoder": 5}, "expected a group of options"),

@@ -40,6 +40,30 @@ MinConfidence = Annotated[
 NoConfidence = Annotated[
     bool, typer.Option("--no-confidence", metavar="", help="Do not say how sure the model is: faster.")
 ]
+Require = Annotated[
+    list[str] | None,
+    typer.Option(metavar="WORD", show_default=False, help="Write captions with WORD; can be given again."),
+]
+Forbid = Annotated[
+    list[str] | None,
+    typer.Option(metavar="WORD", show_default=False, help="Never write WORD; can be given again."),
+]
+MinLength = Annotated[
+    int | None, typer.Option(metavar="N", help="Fewest tokens of a caption. The model's own by default.")
+]
+NoRepeat = Annotated[
+    int | None,
+    typer.Option(
+        "--no-repeat-ngram",
+        metavar="N",
+        help="Write no N tokens in a row twice; 0 allows it. The model's own by default.",
+    ),
+]
+Characters = Annotated[int | None, typer.Option(metavar="N", help="Most characters of a caption.")]
+Glossary = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Preferred terms: FILE.toml or .csv, a word and what to write for it."),
+]
 Output = Annotated[
     str | None,
     typer.Option(
@@ -60,6 +84,12 @@ def caption(
     n_best: NBest = 1,
     min_confidence: MinConfidence = None,
     no_confidence: NoConfidence = False,
+    require: Require = None,
+    forbid: Forbid = None,
+    min_length: MinLength = None,
+    no_repeat_ngram: NoRepeat = None,
+    characters: Characters = None,
+    glossary: Glossary = None,
     output: Output = None,
     overwrite: Overwrite = False,
 ) -> int:
@@ -72,12 +102,22 @@ def caption(
     without images, are listed on standard error.
     """
     from cutline.recipes import caption as recipe
+    from cutline.text.glossary import read_glossary
+    from cutline.wishes import Wishes
 
     file = Path(output) if output not in (None, "-") else None
     if file is not None:
         recipe.check_output(file, overwrite)
     if n_best < 1:
         raise ConfigError(f"--n-best {n_best}: at least 1 caption per image can be asked for")
+    wishes = Wishes(
+        require=tuple(require or ()),
+        forbid=tuple(forbid or ()),
+        min_length=min_length,
+        no_repeat_ngram=no_repeat_ngram,
+        characters=characters,
+        glossary={} if glossary is None else read_glossary(glossary),
+    )
     found = recipe.caption(
         paths,
         _chosen(model, screen),
@@ -85,6 +125,7 @@ def caption(
         n_best=n_best,
         min_confidence=min_confidence,
         confidence=not no_confidence,
+        wishes=wishes,
         progress=screen.progress,
     )
     records = recipe.Counted(_told(found, screen), min_confidence)

@@ -5,13 +5,23 @@ Decoding sees a :class:`StepModel`, never a framework.
 
 from cutline.decoding.agreement import agreement
 from cutline.decoding.beam import beam
+from cutline.decoding.budget import CharacterBudget
+from cutline.decoding.choosing import Groups
+from cutline.decoding.filters import Filters
 from cutline.decoding.greedy import greedy
+from cutline.decoding.narrowing import Narrowing
 from cutline.decoding.rescore import TokenScores, rescore
+from cutline.decoding.rules import Rules
 from cutline.decoding.sampling import sample
 from cutline.decoding.step_model import DecodeResult, State, StepModel
 
 __all__ = [
+    "CharacterBudget",
     "DecodeResult",
+    "Filters",
+    "Groups",
+    "Narrowing",
+    "Rules",
     "State",
     "StepModel",
     "TokenScores",

@@ -3,23 +3,33 @@
 A beam that writes the end marker leaves the beam for the finished captions, and its place is taken by the
 next best beginning, so that K beginnings are followed until the search stops.
 
+The beginning that greedy decoding would write is always one of the K, in the last place if it would have no
+other: so the best caption is never less probable than the greedy one, where captions are ranked by their
+log-probability. Without it, the best of 3 beams was less probable for 118 of 1,000 photos. Required words and
+groups leave no such place.
+
 When it stops. Without length penalty the search for an image stops as soon as its ``n_best`` finished
 captions are all at least as probable as the best beginning: log-probabilities only fall, so going on could
 not change the result. With a length penalty a longer caption may overtake; the search then goes on until K
 captions are finished and the best beginning, divided by its present length ** penalty, is no better than the
 worst of them. That is a rule of thumb: a much longer caption could in principle still overtake.
+
+How beginnings are chosen with required words and in groups: :mod:`cutline.decoding.choosing`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cutline.decoding.filters import check_limits
+from cutline.decoding.beams import Beams, Finished, in_turn, side_by_side
+from cutline.decoding.choosing import ONE_GROUP, Choice, Groups
+from cutline.decoding.filters import NO_FILTERS, Filters
+from cutline.decoding.rules import Rules
 from cutline.decoding.step_model import DecodeResult, State, StepModel
 from cutline.errors import ConfigError
 
@@ -34,6 +44,8 @@ def beam(
     length_penalty: float = 0.0,
     n_best: int = 1,
     forbidden: Sequence[int] = (),
+    filters: Filters = NO_FILTERS,
+    groups: Groups = ONE_GROUP,
 ) -> list[list[DecodeResult]]:
     """Write the best captions for each image, all images and beams side by side.
 
@@ -44,179 +56,163 @@ def beam(
         end_id: The token that ends a caption.
         max_length: Most tokens in a caption; one that gets there is returned as it is, without the end
             marker in its log-probability, and competes with the finished ones.
-        beam_size: Beginnings kept, K; 1 is greedy decoding.
+        beam_size: Beginnings kept, K; 1 is greedy decoding. With required words K are kept for each number
+            of their tokens that may be written, so each token required costs as much again.
         length_penalty: Captions are ranked by log-probability / length ** penalty, the end marker counted
             in the length; 0 ranks by log-probability, 1 by its mean over tokens.
         n_best: Captions returned for each image, 1 to K; fewer when the model allows fewer.
         forbidden: Ids never written.
+        filters: Further limits; every caption keeps to them.
+        groups: Beams in groups that avoid each other's words.
 
     Returns:
-        For each image, in order, distinct captions, best first.
+        For each image, in order, distinct captions, best first; with groups the best of each group, then the
+        second of each, and so on.
 
     Raises:
-        ConfigError: A number is out of range, or the end marker is forbidden.
+        ConfigError: A number is out of range, the end marker is forbidden, or filters contradict each other.
     """
-    check_limits(max_length, end_id, forbidden)
+    rules = Rules(filters, end_id, max_length, forbidden)
     _check_beams(beam_size, length_penalty, n_best)
+    groups.check(beam_size)
     images = len(features)
     if images == 0:
         return []
-    finished = [_Finished(beam_size, n_best, length_penalty) for _ in range(images)]
-    search = _Search(end_id, beam_size, list(forbidden), finished)
-    beams = _Beams.begin(images)
+    width, lanes = beam_size // groups.count, images * groups.count
+    # The best captions of two groups may be the same, so each group needs more than its share.
+    wanted = n_best if groups.count == 1 else width
+    finished = [Finished(width, wanted, length_penalty) for _ in range(lanes)]
+    always = np.append(rules.required.token_ids, end_id)
+    choice = Choice(width, end_id, groups, 1 + rules.required.size, always)
+    search = _Search(end_id, choice, rules, finished)
+    beams = Beams.begin(lanes)
     state = model.start(features)
+    if groups.count > 1:
+        state = model.reorder(state, beams.lanes // groups.count)
     for length in range(1, max_length + 1):
         log_probabilities, state = model.step(beams.last_tokens(start_id), state)
         beams, rows = search.advance(beams, log_probabilities)
         if length == max_length:
-            search.collect(beams, range(len(beams.images)))
+            search.collect(beams)
             break
         still_open = search.still_open(beams)
         if not still_open:
             break
         # Images whose search is over cost nothing from here on.
-        beams = beams.take_images(still_open)
+        beams = beams.take_lanes(still_open)
         state = model.reorder(state, rows[still_open].reshape(-1))
-    return [captions.best() for captions in finished]
-
-
-@dataclass
-class _Finished:
-    """The best captions of one image so far, best first; as many as there are beams."""
-
-    beam_size: int
-    n_best: int
-    length_penalty: float
-    ranked: list[tuple[float, DecodeResult]] = field(default_factory=list)
-
-    def rank(self, log_probability: float, length: int) -> float:
-        return log_probability / float(max(length, 1) ** self.length_penalty)
-
-    def add(self, token_ids: NDArray[np.int32], logs: NDArray[np.float64]) -> None:
-        result = DecodeResult.of(token_ids.tolist(), logs.tolist())
-        self.ranked.append((self.rank(result.log_probability, len(logs)), result))
-        self.ranked.sort(key=lambda entry: -entry[0])
-        del self.ranked[self.beam_size :]
-
-    def settled(self, best_beginning: float, length: int) -> bool:
-        """Whether the search may stop; see the head of the module."""
-        wanted = self.beam_size if self.length_penalty else self.n_best
-        if best_beginning == -np.inf:
-            return True
-        return len(self.ranked) >= wanted and self.rank(best_beginning, length) <= self.ranked[wanted - 1][0]
-
-    def best(self) -> list[DecodeResult]:
-        return [result for _, result in self.ranked[: self.n_best]]
-
-
-@dataclass
-class _Beams:
-    """Beginnings of captions: A images that are not done, W beams each, T tokens written."""
-
-    images: NDArray[np.int64]  # (A,) place in the features
-    totals: NDArray[np.float64]  # (A, W) log-probability, best first; -inf where there is no beam
-    tokens: NDArray[np.int32]  # (A, W, T)
-    logs: NDArray[np.float64]  # (A, W, T)
-
-    @classmethod
-    def begin(cls, images: int) -> _Beams:
-        empty = np.zeros((images, 1, 0))
-        return cls(np.arange(images), np.zeros((images, 1)), empty.astype(np.int32), empty)
-
-    def last_tokens(self, start_id: int) -> NDArray[np.int32]:
-        if self.tokens.shape[2]:
-            return self.tokens[:, :, -1].reshape(-1)
-        return np.full(self.totals.size, start_id, np.int32)
-
-    def grown(
-        self,
-        parents: NDArray[np.int64],
-        tokens: NDArray[np.int64],
-        logs: NDArray[np.float32],
-        totals: NDArray[np.float64],
-    ) -> _Beams:
-        """Return beams that are one token longer; all arguments are (A, W')."""
-        rows = np.arange(len(self.images))[:, None]
-        return _Beams(
-            self.images,
-            totals,
-            np.concatenate([self.tokens[rows, parents], tokens[:, :, None].astype(np.int32)], axis=2),
-            np.concatenate([self.logs[rows, parents], logs[:, :, None]], axis=2),
-        )
-
-    def take_images(self, places: list[int]) -> _Beams:
-        return _Beams(self.images[places], self.totals[places], self.tokens[places], self.logs[places])
-
-    def take_beams(self, ranks: NDArray[np.int64]) -> _Beams:
-        rows = np.arange(len(self.images))[:, None]
-        return _Beams(self.images, self.totals[rows, ranks], self.tokens[rows, ranks], self.logs[rows, ranks])
+    if groups.count == 1:
+        return [captions.best() for captions in finished]
+    return [
+        in_turn([captions.best() for captions in finished[at : at + groups.count]], n_best)
+        for at in range(0, lanes, groups.count)
+    ]
 
 
 @dataclass(frozen=True)
 class _Search:
-    """One search over many images: what may be written, and where finished captions go."""
+    """One search in many lanes: what may be written, what is followed, where finished captions go."""
 
     end_id: int
-    beam_size: int
-    forbidden: list[int]
-    finished: list[_Finished]
+    choice: Choice
+    rules: Rules
+    finished: list[Finished]
 
     def advance(
-        self, beams: _Beams, log_probabilities: NDArray[np.float32]
-    ) -> tuple[_Beams, NDArray[np.int64]]:
+        self, beams: Beams, log_probabilities: NDArray[np.float32]
+    ) -> tuple[Beams, NDArray[np.int64]]:
         """Write one token in every beam; returns the new beams and the old row of each, (A, W)."""
         count, width = beams.totals.shape
         steps = log_probabilities.reshape(count, width, -1)
         totals = beams.totals[:, :, None] + steps
-        totals[:, :, self.forbidden] = -np.inf
-        # At most one end marker per beam: twice K candidates always hold K that go on.
-        chosen = _best_first(totals.reshape(count, -1), 2 * self.beam_size)
+        written = beams.tokens.reshape(count * width, -1)
+        self.rules.strike(totals.reshape(count * width, -1), written)
+        banks = np.zeros((count, 1, 1), np.int64)
+        if self.choice.banks > 1:
+            banks = self.rules.banks(written, steps.shape[2]).reshape(steps.shape)
+        going_on = []
+        stuck = np.ones(count, np.bool_)
         rows = np.arange(count)[:, None]
-        parents, tokens = np.divmod(chosen, steps.shape[2])
-        longer = beams.grown(parents, tokens, steps[rows, parents, tokens], totals[rows, parents, tokens])
-        self.collect(beams, np.flatnonzero(longer.totals[:, 0] == -np.inf))
-        ends = tokens == self.end_id
-        for place, rank in np.argwhere(ends[:, : self.beam_size]):
-            self._add(longer, place, rank, written=-1)
-        longer.totals[ends] = -np.inf
-        going_on = np.argsort(ends, axis=1, kind="stable")[:, : self.beam_size]
-        return longer.take_beams(going_on), rows * width + parents[rows, going_on]
+        pools = self.choice.pools(beams.lanes, totals, banks)
+        greedy = self._greedy_among(pools[0], beams, totals)
+        for bank, chosen in enumerate(pools):
+            parents, tokens = np.divmod(chosen, steps.shape[2])
+            longer = beams.grown(parents, tokens, steps[rows, parents, tokens], totals[rows, parents, tokens])
+            if self.choice.banks > 1:
+                # A bank that holds too few is filled up from the others: those are not followed here.
+                longer.totals[banks[rows, parents, tokens] != bank] = -np.inf
+            stuck &= longer.totals[:, 0] == -np.inf
+            followed = self._finish(longer, tokens, greedy)
+            longer.greedy = _keep(greedy & (tokens != self.end_id), followed)
+            going_on.append((longer.take_beams(followed), rows * width + parents[rows, followed]))
+        self._give_up(beams, np.flatnonzero(stuck))
+        return side_by_side(going_on)
 
-    def still_open(self, beams: _Beams) -> list[int]:
-        """Return the places of the images whose search must go on."""
+    def still_open(self, beams: Beams) -> list[int]:
+        """Return the places of the lanes whose search must go on."""
         length = beams.tokens.shape[2]
-        best = zip(beams.images, beams.totals[:, 0], strict=True)
+        best = zip(beams.lanes, beams.best(), strict=True)
         return [
             place
-            for place, (image, total) in enumerate(best)
-            if not self.finished[image].settled(total, length)
+            for place, (lane, total) in enumerate(best)
+            if not self.finished[lane].settled(total, length)
         ]
 
-    def collect(self, beams: _Beams, places: Iterable[int]) -> None:
-        """Take the beams of some images as captions although they have no end marker."""
+    def collect(self, beams: Beams) -> None:
+        """Take all beams as captions although they have no end marker."""
+        for place, rank in np.argwhere(beams.totals > -np.inf):
+            self.finished[beams.lanes[place]].add(beams.tokens[place, rank], beams.logs[place, rank])
+
+    def _greedy_among(
+        self, chosen: NDArray[np.int64], beams: Beams, totals: NDArray[np.float64]
+    ) -> NDArray[np.bool_]:
+        """Put what greedy decoding would write among the chosen places, (A, M), and tell where it is."""
+        if not self.choice.plain:
+            return np.zeros(chosen.shape, np.bool_)
+        lanes, size = np.arange(len(chosen)), totals.shape[2]
+        tokens = totals[lanes, beams.greedy].argmax(axis=1)
+        real = (beams.greedy >= 0) & (totals[lanes, beams.greedy, tokens] > -np.inf)
+        places = np.where(real, beams.greedy * size + tokens, -1)
+        out = real & ~(chosen == places[:, None]).any(axis=1)
+        # Of 2 K places, K and one more can do without the last.
+        chosen[out, -1] = places[out]
+        return np.equal(chosen, places[:, None])
+
+    def _finish(
+        self, longer: Beams, tokens: NDArray[np.int64], greedy: NDArray[np.bool_]
+    ) -> NDArray[np.int64]:
+        """Take the captions that were ended just now; returns the ranks of the beams that go on, (A, W)."""
+        ends, width = tokens == self.end_id, self.choice.width
+        heard = greedy | (np.arange(tokens.shape[1]) < width)
+        for place, rank in np.argwhere(ends & heard & (longer.totals > -np.inf)):
+            captions = self.finished[longer.lanes[place]]
+            captions.add(longer.tokens[place, rank, :-1], longer.logs[place, rank])
+        longer.totals[ends] = -np.inf
+        return np.argsort(ends, axis=1, kind="stable")[:, :width]
+
+    def _give_up(self, beams: Beams, places: Iterable[int]) -> None:
+        """Take beams that cannot go on as captions, cut back to where they may end."""
         for place in places:
-            for rank in range(beams.totals.shape[1]):
-                self._add(beams, place, rank)
+            captions = self.finished[beams.lanes[place]]
+            # What had to be cut back was not meant to end there: only where there is nothing better.
+            unwanted = bool(captions.ranked)
+            for rank in np.flatnonzero(beams.totals[place] > -np.inf):
+                written = beams.tokens[place, rank]
+                if self.rules.may_end(written[None])[0]:
+                    captions.add(written, beams.logs[place, rank])
+                elif not unwanted:
+                    kept = self.rules.cut_back(written.tolist())
+                    captions.add(written[:kept], beams.logs[place, rank, :kept])
 
-    def _add(self, beams: _Beams, place: int, rank: int, written: int | None = None) -> None:
-        if beams.totals[place, rank] > -np.inf:
-            captions = self.finished[beams.images[place]]
-            captions.add(beams.tokens[place, rank, :written], beams.logs[place, rank])
 
-
-def _best_first(totals: NDArray[np.float64], wanted: int) -> NDArray[np.int64]:
-    """Return, per row, the places of the highest totals, best first; of equal ones the first places."""
-    size = totals.shape[1]
-    if wanted >= size:
-        return np.argsort(-totals, axis=1, kind="stable")
-    chosen = np.sort(np.argpartition(totals, size - wanted, axis=1)[:, size - wanted :], axis=1)
-    values = np.take_along_axis(totals, chosen, axis=1)
-    best = np.take_along_axis(chosen, np.argsort(-values, axis=1, kind="stable"), axis=1)
-    # Which of several equal totals a partition keeps depends on the processor: decide those rows anew.
-    least = values.min(axis=1, keepdims=True)
-    for row in np.flatnonzero(((totals >= least).sum(axis=1) > wanted) & (least[:, 0] > -np.inf)):
-        best[row] = np.argsort(-totals[row], kind="stable")[:wanted]
-    return best
+def _keep(wanted: NDArray[np.bool_], followed: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Put wanted places, at most one of each row (A, M), into ``followed`` (A, K): their ranks there."""
+    rows, places = np.nonzero(wanted)
+    missing = ~(followed[rows] == places[:, None]).any(axis=1)
+    followed[rows[missing], -1] = places[missing]
+    ranks = np.full(len(wanted), -1)
+    ranks[rows] = (followed[rows] == places[:, None]).argmax(axis=1)
+    return ranks
 
 
 def _check_beams(beam_size: int, length_penalty: float, n_best: int) -> None:

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cutline.decoding.filters import check_limits, forbid
+from cutline.decoding.filters import NO_FILTERS, Filters
+from cutline.decoding.rules import Rules
 from cutline.decoding.step_model import DecodeResult, State, StepModel
+from cutline.decoding.written import Written
 
 
 def greedy(
@@ -19,6 +21,7 @@ def greedy(
     end_id: int,
     max_length: int,
     forbidden: Sequence[int] = (),
+    filters: Filters = NO_FILTERS,
 ) -> list[DecodeResult]:
     """Write one caption for each image, all images side by side.
 
@@ -30,38 +33,29 @@ def greedy(
         max_length: Most tokens in a caption; one that gets there is returned as it is, without the end
             marker in its log-probability.
         forbidden: Ids never written.
+        filters: Further limits; every caption keeps to them.
 
     Returns:
         One result per image, in order. Should every allowed token have probability 0, the caption is
-        returned as far as it got.
+        returned as far as it got, or to the last place where it may end.
 
     Raises:
-        ConfigError: ``max_length`` is below 1, or the end marker is forbidden.
+        ConfigError: ``max_length`` is below 1, the end marker is forbidden, or filters contradict each other.
     """
-    check_limits(max_length, end_id, forbidden)
+    rules = Rules(filters, end_id, max_length, forbidden)
     images = len(features)
-    tokens: list[list[int]] = [[] for _ in range(images)]
-    logs: list[list[float]] = [[] for _ in range(images)]
     if images == 0:
         return []
-    rows = np.arange(images)
+    captions = Written(images, max_length)
     state = model.start(features)
     last = np.full(images, start_id, np.int32)
-    for _ in range(max_length):
+    while len(captions.rows):
         log_probabilities, state = model.step(last, state)
-        log_probabilities = forbid(log_probabilities, forbidden)
-        last = log_probabilities.argmax(axis=1).astype(np.int32)
-        best = log_probabilities[np.arange(len(rows)), last]
-        for row, token, log in zip(rows.tolist(), last.tolist(), best.tolist(), strict=True):
-            if log > -np.inf:
-                logs[row].append(log)
-            if log > -np.inf and token != end_id:
-                tokens[row].append(token)
-        unfinished = np.flatnonzero((last != end_id) & (best > -np.inf))
-        if not len(unfinished):
-            break
+        log_probabilities = np.array(log_probabilities, np.float32)
+        rules.strike(log_probabilities, captions.tokens)
+        going_on = captions.add(log_probabilities.argmax(axis=1), log_probabilities, end_id)
         # Captions that are done cost nothing from here on.
-        if len(unfinished) < len(rows):
-            state = model.reorder(state, unfinished)
-            rows, last = rows[unfinished], last[unfinished]
-    return [DecodeResult.of(*caption) for caption in zip(tokens, logs, strict=True)]
+        if len(going_on) < len(last):
+            state = model.reorder(state, going_on)
+        last = captions.last
+    return captions.results(rules)

@@ -1,8 +1,8 @@
-"""Sampling: the next token is drawn from the model's own distribution.
+"""Sampling: the next token is drawn from the model's own distribution, or a narrower one.
 
 The samples of an image are spread evenly: at each place of the caption, sample by sample, the random numbers
 fall into S equal parts of 0..1, in random order (Latin hypercube sampling: McKay, Beckman and Conover, 1979).
-Each sample alone is an honest draw from the model; together they show its range with fewer of them.
+Each sample alone is an honest draw; together they show its range with fewer of them.
 """
 
 from __future__ import annotations
@@ -13,8 +13,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from cutline.decoding.filters import check_limits, forbid
+from cutline.decoding.filters import NO_FILTERS, Filters
+from cutline.decoding.narrowing import AS_IT_IS, Narrowing
+from cutline.decoding.rules import Rules
 from cutline.decoding.step_model import DecodeResult, State, StepModel
+from cutline.decoding.written import Written
 from cutline.errors import ConfigError
 
 _BLOCK: Final = 64
@@ -29,6 +32,8 @@ def sample(
     samples: int = 1,
     seed: int = 0,
     forbidden: Sequence[int] = (),
+    filters: Filters = NO_FILTERS,
+    narrowing: Narrowing = AS_IT_IS,
 ) -> list[list[DecodeResult]]:
     """Draw captions for each image, all images and samples side by side.
 
@@ -46,44 +51,40 @@ def sample(
         seed: Of the random numbers, 0 or more.
         forbidden: Ids never drawn; the probabilities of the others are scaled up to sum to 1, and
             log-probabilities are those of the model all the same.
+        filters: Further limits, in the same way; every caption keeps to them.
+        narrowing: Temperature, and which of the tokens are drawn at all. Log-probabilities are those of the
+            model all the same.
 
     Returns:
         For each image, in order, its samples in the order of their numbers.
 
     Raises:
-        ConfigError: A number is out of range, or the end marker is forbidden.
+        ConfigError: A number is out of range, the end marker is forbidden, or filters contradict each other.
     """
-    check_limits(max_length, end_id, forbidden)
+    rules = Rules(filters, end_id, max_length, forbidden)
     if samples < 1:
         raise ConfigError(f"samples is {samples}; it must be 1 or more")
     images = len(features)
     if images == 0:
         return []
     draws = _spread(samples, max_length, seed)
-    tokens: list[list[int]] = [[] for _ in range(images * samples)]
-    logs: list[list[float]] = [[] for _ in range(images * samples)]
+    captions = Written(images * samples, max_length)
     # The features are read once; the state of an image is then repeated for each of its samples.
-    rows = np.arange(images * samples)
-    state = model.reorder(model.start(features), rows // samples)
-    last = np.full(len(rows), start_id, np.int32)
+    state = model.reorder(model.start(features), captions.rows // samples)
+    last = np.full(len(captions.rows), start_id, np.int32)
     for place in range(max_length):
         log_probabilities, state = model.step(last, state)
-        log_probabilities = forbid(log_probabilities, forbidden)
-        last = _draw(log_probabilities, draws[rows % samples, place])
-        drawn = log_probabilities[np.arange(len(rows)), last]
-        for row, token, log in zip(rows.tolist(), last.tolist(), drawn.tolist(), strict=True):
-            if log > -np.inf:
-                logs[row].append(log)
-                if token != end_id:
-                    tokens[row].append(token)
-        unfinished = np.flatnonzero((last != end_id) & (drawn > -np.inf))
-        if not len(unfinished):
+        log_probabilities = np.array(log_probabilities, np.float32)
+        rules.strike(log_probabilities, captions.tokens)
+        drawn = _draw(narrowing.apply(log_probabilities), draws[captions.rows % samples, place])
+        going_on = captions.add(drawn, log_probabilities, end_id)
+        if not len(going_on):
             break
         # Captions that are done cost nothing from here on.
-        if len(unfinished) < len(rows):
-            state = model.reorder(state, unfinished)
-            rows, last = rows[unfinished], last[unfinished]
-    found = [DecodeResult.of(*caption) for caption in zip(tokens, logs, strict=True)]
+        if len(going_on) < len(last):
+            state = model.reorder(state, going_on)
+        last = captions.last
+    found = captions.results(rules)
     return [found[at : at + samples] for at in range(0, len(found), samples)]
 
 
@@ -94,7 +95,7 @@ def _spread(samples: int, places: int, seed: int) -> NDArray[np.float64]:
     return (parts + source.random((samples, places))) / samples
 
 
-def _draw(log_probabilities: NDArray[np.float32], draws: NDArray[np.float64]) -> NDArray[np.int32]:
+def _draw(log_probabilities: NDArray[np.float32], draws: NDArray[np.float64]) -> NDArray[np.int64]:
     """Return per row the first id at which the summed probability passes ``draws`` (B,), 0 <= draw < 1."""
     count, size = log_probabilities.shape
     blocks = np.zeros((count, -(-size // _BLOCK) * _BLOCK), np.float32)
@@ -106,7 +107,7 @@ def _draw(log_probabilities: NDArray[np.float32], draws: NDArray[np.float64]) ->
     block = _first_above(summed, wanted)
     before = np.where(block > 0, summed[rows, block - 1], 0.0)
     inside = blocks[rows, block].cumsum(axis=1, dtype=np.float64)
-    return (block * _BLOCK + _first_above(inside, wanted - before)).astype(np.int32)
+    return block * _BLOCK + _first_above(inside, wanted - before)
 
 
 def _first_above(summed: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.int64]:

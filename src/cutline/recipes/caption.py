@@ -16,6 +16,7 @@ from cutline.errors import ConfigError, DataError, MissingDependencyError
 from cutline.files import replacing
 from cutline.progress import Progress, Silent
 from cutline.records import CaptionedImage, Hypothesis
+from cutline.wishes import NO_WISHES, Wishes
 
 _COLUMNS: Final = (
     *("image", "rank", "caption", "log_probability", "tokens", "error"),
@@ -32,6 +33,7 @@ def caption(
     n_best: int = 1,
     min_confidence: float | None = None,
     confidence: bool = True,
+    wishes: Wishes = NO_WISHES,
     progress: Progress = Silent(),  # noqa: B008 (holds no state)
 ) -> Iterator[CaptionedImage]:
     """Caption images, a batch at a time.
@@ -43,6 +45,7 @@ def caption(
         n_best: Hypotheses per image.
         min_confidence: The confidence below which captions will be marked; the model must carry one then.
         confidence: Say how sure the model is of each caption, where it can; False is faster.
+        wishes: Words, lengths and terms that are asked for.
         progress: Told about every image.
 
     Returns:
@@ -52,8 +55,8 @@ def caption(
     Raises:
         DataError: None of the paths stands for an image.
         BundleError: The model cannot be loaded.
-        ConfigError: ``beam_size``, ``n_best`` or ``min_confidence`` is out of range, or a confidence is asked
-            for and the model carries none.
+        ConfigError: ``beam_size``, ``n_best`` or ``min_confidence`` is out of range, a confidence is asked
+            for and the model carries none, or wishes cannot be fulfilled.
     """
     _check_confidence(min_confidence, confidence)
     found = match_images(paths)
@@ -70,6 +73,8 @@ def caption(
         )
     if not confidence:
         captioner = captioner.without_confidence()
+    if wishes != NO_WISHES:
+        captioner = captioner.with_wishes(wishes)
     captioned = captioner.caption_all(images, beam_size, n_best)
     return _followed(_in_order(found, captioned), len(found), progress)
 

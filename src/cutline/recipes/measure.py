@@ -180,7 +180,7 @@ def _slices(subject: Subject, setting: Setting, texts: Mapping[str, str]) -> tup
 def _setting(subject: Subject) -> Setting:
     examples, tokenizer = subject.dataset.examples, subject.captioner.vocabulary.tokenizer
     facts = {
-        "decoding": _describe(subject.options.decoding),
+        "decoding": describe_decoding(subject.options.decoding),
         "split": subject.split,
         "data": fingerprint_of(examples),
     }
@@ -225,8 +225,26 @@ def _teacher_forced(subject: Subject) -> tuple[float, float]:
     return Trainer(decoder, options, 1).measure(teacher_forcing_batches(table, subject.store, layer, plan))
 
 
-def _describe(options: DecodingOptions) -> str:
+def describe_decoding(options: DecodingOptions) -> str:
+    """Name the way of decoding and everything that is not at its default."""
+    parts = [*_way(options), f"at most {options.max_length} tokens"]
+    if options.min_length:
+        parts.append(f"at least {options.min_length}")
+    if options.no_repeat_ngram:
+        parts.append(f"no {options.no_repeat_ngram} tokens in a row twice")
+    if not options.end_in_function_word:
+        parts.append("no English function word at the end")
+    return ", ".join(parts)
+
+
+def _way(options: DecodingOptions) -> list[str]:
+    if options.temperature:
+        parts = ["sampling", f"temperature {options.temperature:g}", f"seed {options.seed}"]
+        parts += [f"top {options.top_k}"] if options.top_k else []
+        return parts + ([f"top share {options.top_p:g}"] if options.top_p < 1 else [])
     if options.beam_size == 1:
-        return f"greedy, at most {options.max_length} tokens"
-    penalty = f"length penalty {options.length_penalty:g}"
-    return f"beam search, beam size {options.beam_size}, {penalty}, at most {options.max_length} tokens"
+        return ["greedy"]
+    parts = ["beam search", f"beam size {options.beam_size}"]
+    if options.groups > 1:
+        parts.append(f"{options.groups} groups of diversity {options.diversity:g}")
+    return [*parts, f"length penalty {options.length_penalty:g}"]
