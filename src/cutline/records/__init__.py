@@ -5,7 +5,7 @@ hypotheses + references → Scores → EvaluationResult → report.
 """
 
 from cutline.records.captions import CaptionedImage, Hypothesis
-from cutline.records.data import SPLITS, Dataset, Example, Problem, problem_lines
+from cutline.records.data import LOST_IMAGES, LOST_ROWS, SPLITS, Dataset, Example, Problem, problem_lines
 from cutline.records.evaluation import (
     CONSENSUS,
     HUMAN,
@@ -29,6 +29,8 @@ from cutline.records.scores import SCORE_NAMES, Comparison, Diversity, Interval,
 __all__ = [
     "CONSENSUS",
     "HUMAN",
+    "LOST_IMAGES",
+    "LOST_ROWS",
     "MOST_COMMON",
     "NEAREST",
     "RANDOM",
