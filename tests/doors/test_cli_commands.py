@@ -13,6 +13,7 @@ from tests.fakes import StubRecipe, made_up_evaluation, made_up_history, made_up
 from typer.testing import CliRunner, Result
 
 from cutline.cli.app import app
+from cutline.recipes.report import RunReport
 from cutline.records import Interval, LearningCurve, LearningPoint, LookingTest, Problem, Run
 
 LOST = Problem("missing image", "gone.jpg", "no such file; left out")
@@ -345,9 +346,13 @@ def test_what_pillow_warns_of_is_for_debugging(
 
 
 def test_report_prints_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    recipe = StubRecipe.put(monkeypatch, "report", "write_report", Path("runs/first/report.html"))
+    written = RunReport(Path("runs/first/report.html"))
+    recipe = StubRecipe.put(monkeypatch, "report", "report_run", written)
     assert run("report", "runs/first").stdout == "runs/first/report.html\n"
     assert recipe.calls == [(("runs/first",), {})]
+    unread = replace(written, unread=(Path("runs/first/evaluation-val/evaluation.json"),))
+    StubRecipe.put(monkeypatch, "report", "report_run", unread)
+    assert run("report", "runs/first").exit_code == 1
 
 
 @dataclass(frozen=True)
@@ -366,7 +371,8 @@ def test_demo_prints_what_it_did(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_notes_go_to_standard_error_and_quiet_leaves_warnings(monkeypatch: pytest.MonkeyPatch) -> None:
-    StubRecipe.put(monkeypatch, "report", "write_report", Path("r.html"), note="reading", warning="odd")
+    written = RunReport(Path("r.html"))
+    StubRecipe.put(monkeypatch, "report", "report_run", written, note="reading", warning="odd")
     assert run("report", "runs/first").stderr == "reading\nwarning: odd\n"
     quiet = run("report", "runs/first", "--quiet")
     assert (quiet.stdout, quiet.stderr) == ("r.html\n", "warning: odd\n")
