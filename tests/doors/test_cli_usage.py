@@ -14,8 +14,8 @@ from typer.testing import CliRunner, Result
 
 from cutline import __version__
 from cutline.cli.app import app
-from cutline.recipes.report import RunReport
 from cutline.errors import DataError
+from cutline.recipes.report import RunReport
 
 COMMANDS = ("demo", "check", "train", "evaluate", "caption", "report", "score")
 PLAIN = {"NO_COLOR": "1", "COLUMNS": "200", "TERM": "dumb"}
