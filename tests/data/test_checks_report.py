@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -227,3 +228,14 @@ def test_progress_counts_every_image_broken_ones_too(data: Dataset) -> None:
     progress = Recorder()
     check_dataset(data, progress)
     assert (progress.stages, progress.done) == ([("checking images", 4, "images")], 4)
+
+
+@pytest.mark.parametrize(("times", "suspected"), [(29, 0), (35, 1)])
+def test_a_rare_word_is_suspected_beside_thirty_of_the_right_one(
+    times: int, suspected: int, data: Dataset
+) -> None:
+    texts = (*(f"a young man {number}" for number in range(times)), "a yuong man", "in teh wood")
+    example = replace(data.examples[0], captions=texts)
+    findings = check_dataset(replace(data, examples=(example,), problems=())).findings
+    found = [each for each in findings if each.kind == "likely misspelling"]
+    assert [place.detail for each in found for place in each.occurrences] == ["'yuong': 'young'?"] * suspected
