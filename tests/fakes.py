@@ -233,6 +233,8 @@ class StubRecipe:
         fake = ModuleType(f"cutline.recipes.{module}")
         setattr(fake, function, stub)
         monkeypatch.setitem(sys.modules, fake.__name__, fake)
+        # Commands look for the model before they load what takes long.
+        monkeypatch.setattr("cutline.runtime.bundle.find_bundle", Path)
         return stub
 
     def __call__(self, *arguments: Any, progress: Progress, **options: Any) -> Any:

@@ -162,3 +162,11 @@ def test_recovery_that_loses_a_race_says_nothing(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(Path, "rename", rename_too_late)
     recover_folder(target)
     assert names(target) == ["new.txt"]
+
+
+def test_a_place_that_takes_no_file_is_told_by_the_name_that_was_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder", encoding="utf-8")
+    path = tmp_path / "file" / "x.json"
+    with pytest.raises(OSError, match="no file can be written there") as caught:
+        write_text(path, "{}")
+    assert (caught.value.filename, ".partial" in str(caught.value)) == (str(path), False)

@@ -18,7 +18,7 @@ import tokenize
 import uuid
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -58,11 +58,11 @@ def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
         >>> target.read_text()
         'kept'
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary_beside(path)
     text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
+    opened = _opened(temporary, path, mode, text)
     try:
-        with temporary.open(mode, **text) as stream:  # type: ignore[call-overload]
+        with opened as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
@@ -70,6 +70,17 @@ def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _opened(temporary: Path, path: Path, mode: str, text: Mapping[str, str]) -> IO[Any]:
+    """Open the temporary file; an error names the file that was asked for, and says what helps."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return temporary.open(mode, **text)  # type: ignore[call-overload, no-any-return]
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        message = f"no file can be written there ({reason}); name one in another folder"
+        raise OSError(error.errno, message, str(path)) from error
 
 
 def write_text(path: Path, text: str) -> None:

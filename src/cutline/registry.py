@@ -11,8 +11,14 @@ from cutline.errors import UnknownNameError
 Builder = TypeVar("Builder", bound=Callable[..., object])
 
 
-def require_known(kind: str, name: str, known: Iterable[str]) -> None:
+def require_known(kind: str, name: str, known: Iterable[str], listing: str = "") -> None:
     """Raise UnknownNameError unless ``name`` is known.
+
+    Args:
+        kind: What it is, in the singular.
+        name: What somebody wrote.
+        known: The known names.
+        listing: Command that lists them, to be told instead where they are many.
 
     Example:
         >>> require_known("encoder", "resnet50", ["resnet50"])
@@ -25,6 +31,8 @@ def require_known(kind: str, name: str, known: Iterable[str]) -> None:
         return
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
+    if listing:
+        raise UnknownNameError(f"unknown {kind} {name!r}{hint}; {len(names)} are known, listed by: {listing}")
     raise UnknownNameError(f"unknown {kind} {name!r}; known: {', '.join(names)}{hint}")
 
 

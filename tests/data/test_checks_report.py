@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -99,13 +100,16 @@ def test_broken_images_are_left_out_of_the_counts_but_not_of_the_vocabulary(data
     assert report.splits == {"train": (1, 3), "val": (1, 1), "test": (1, 1)}
     assert sum(report.token_histogram.values()) == 5
     assert report.vocabulary_size == whole.vocabulary_size == 7
-    assert report.lines()[0] == "pets.csv (format table): 3 images, 5 captions; 2 more images left out"
+    assert report.lines()[0] == (
+        "pets.csv (format table): 3 images, 5 captions; 2 more images and 1 row left out"
+    )
+    assert report.as_dict()["rows_left_out"] == 1
 
 
 def test_the_lines_are_what_a_person_needs(data: Dataset) -> None:
     lines = check_dataset(data).lines()
     assert lines[: next(at for at, line in enumerate(lines) if line.startswith("Findings"))] == [
-        "pets.csv (format table): 4 images, 6 captions",
+        "pets.csv (format table): 4 images, 6 captions; 1 row left out",
         "Captions per image: 1 to 3, mean 1.5",
         "Images (captions) by split: train 2 (4), val 1 (1), test 1 (1)",
         "Tokens per caption (word level): 3 to 6, mean 3.5",
@@ -125,14 +129,14 @@ def test_the_lines_are_what_a_person_needs(data: Dataset) -> None:
 
 def test_findings_are_told_with_places_and_what_to_do(data: Dataset) -> None:
     lines = check_dataset(data).lines()
-    start = lines.index("Findings: 3 warnings, 2 notes")
-    assert lines[start + 1] == "warning: plain image (4): one colour all over"
-    assert lines[start + 7 : start + 11] == [
-        "warning: empty caption (1): no text",
+    start = lines.index("Findings: 1 error, 2 warnings, 2 notes")
+    assert lines[start + 4] == "warning: plain image (4): one colour all over"
+    assert lines[start + 1 : start + 4] == [
+        "error: empty caption (1): no text",
         "  pets.csv row 9: left out",
         "  to do: write a caption, or remove the row",
-        "warning: few images: images to train on: 2",
     ]
+    assert lines[start + 10] == "warning: few images: images to train on: 2"
 
 
 def test_many_problems_of_a_kind_are_cut_short(data: Dataset) -> None:
@@ -151,7 +155,7 @@ def test_the_report_is_plain_json(data: Dataset) -> None:
     assert read_back["problems"] == [
         {"kind": "empty caption", "where": "pets.csv row 9", "message": "left out"}
     ]
-    assert set(read_back) == {*CheckReport.__dataclass_fields__, "advice"}
+    assert set(read_back) == {*CheckReport.__dataclass_fields__, "advice", "rows_left_out"}
     (empty,) = (each for each in read_back["findings"] if each["kind"] == "empty caption")
     assert empty["occurrences"] == [
         {"where": "pets.csv row 9", "detail": "left out", "caption": "", "images": []}
@@ -224,3 +228,14 @@ def test_progress_counts_every_image_broken_ones_too(data: Dataset) -> None:
     progress = Recorder()
     check_dataset(data, progress)
     assert (progress.stages, progress.done) == ([("checking images", 4, "images")], 4)
+
+
+@pytest.mark.parametrize(("times", "suspected"), [(29, 0), (35, 1)])
+def test_a_rare_word_is_suspected_beside_thirty_of_the_right_one(
+    times: int, suspected: int, data: Dataset
+) -> None:
+    texts = (*(f"a young man {number}" for number in range(times)), "a yuong man", "in teh wood")
+    example = replace(data.examples[0], captions=texts)
+    findings = check_dataset(replace(data, examples=(example,), problems=())).findings
+    found = [each for each in findings if each.kind == "likely misspelling"]
+    assert [place.detail for each in found for place in each.occurrences] == ["'yuong': 'young'?"] * suspected

@@ -57,7 +57,7 @@ def test_flickrs_official_lists_give_the_splits(tmp_path: Path) -> None:
     data = read_dataset(tmp_path / "Flickr8k.token.txt")
     assert splits_of(data) == {"dog.jpg": "train", "कुत्ता.png": "val", "bus 3.jpeg": "test"}
     assert captions_of(data) == ONE_LINERS
-    assert [p.message for p in data.problems] == ["unlisted.jpg is in no split list; left out"]
+    assert [p.message for p in data.problems] == ["unlisted.jpg is in no split list, so it is in no split"]
 
 
 def test_a_flickr_folder_is_recognised(tmp_path: Path) -> None:

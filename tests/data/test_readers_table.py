@@ -110,6 +110,13 @@ def test_a_wide_table_gives_one_caption_per_column(tmp_path: Path) -> None:
     assert captions_of(data) == {"a.jpg": ("a dog", "an animal")}
 
 
+def test_blank_cells_of_a_wide_table_are_no_fault_as_long_as_one_is_filled(tmp_path: Path) -> None:
+    text = "image,caption_1,caption_2\na.jpg,a dog,\nb.jpg,, \nc.jpg,,a cat\n"
+    data = read_dataset(write(tmp_path, text))
+    assert captions_of(data) == {"a.jpg": ("a dog",), "c.jpg": ("a cat",)}
+    assert [p.kind for p in data.problems] == ["empty caption", "image without caption"]
+
+
 def test_a_json_list_in_a_cell_gives_all_its_captions(tmp_path: Path) -> None:
     data = read_dataset(write(tmp_path, 'filename,raw\na.jpg,"[""a dog"", ""two, dogs""]"\n'))
     assert captions_of(data) == {"a.jpg": ("a dog", "two, dogs")}

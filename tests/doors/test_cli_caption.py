@@ -309,13 +309,6 @@ def test_without_a_least_confidence_nothing_is_marked() -> None:
     assert "needs_person" not in json.loads(line)
 
 
-@pytest.mark.parametrize("asked", ["-0.1", "1.5", "nan"])
-def test_a_least_confidence_out_of_range_is_refused(asked: str) -> None:
-    result = run("a.jpg", "--model", "m", "--min-confidence", asked)
-    assert result.exit_code == 2
-    assert "a probability from 0 to 1 is allowed" in result.stderr
-
-
 def test_a_least_confidence_needs_a_model_that_has_one(captioner: FakeCaptioner) -> None:
     captioner.bundle = SimpleNamespace(confidence=None)  # type: ignore[attr-defined]
     result = run("a.jpg", "--model", "old", "--min-confidence", "0.5")
@@ -330,3 +323,12 @@ def test_confidence_can_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     result = run("a.jpg", "--model", "m", "--no-confidence", "--min-confidence", "0.5")
     assert result.exit_code == 2
     assert "min_confidence is 0.5, but no confidence is to be measured" in result.stderr
+
+
+@pytest.mark.parametrize("value", ["abc", "-0.1", "1.5", "nan"])
+def test_a_confidence_that_is_no_probability_is_told_by_its_flag(value: str) -> None:
+    result = run("a.jpg", "--model", "m", "--min-confidence", value)
+    assert result.exit_code == 2
+    assert result.stderr == (
+        f"error: --min-confidence {value}: a probability from 0 to 1 is allowed, such as 0.5\n"
+    )

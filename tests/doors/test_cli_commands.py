@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from tests.fakes import StubRecipe, made_up_evaluation, made_up_history, made_up_whole_evaluation
 from typer.testing import CliRunner, Result
 
 from cutline.cli.app import app
+from cutline.recipes.report import RunReport
 from cutline.records import Interval, LearningCurve, LearningPoint, LookingTest, Problem, Run
 
 LOST = Problem("missing image", "gone.jpg", "no such file; left out")
@@ -277,6 +279,7 @@ class Looked:
     problems: tuple[Problem, ...]
     in_two_splits: tuple[str, ...] = ()
     source: str = "captions.csv"
+    lists_all_lost: bool = False
 
     def lines(self) -> list[str]:
         return ["1,200 images", "the caption 'a\tdog'"]
@@ -343,9 +346,13 @@ def test_what_pillow_warns_of_is_for_debugging(
 
 
 def test_report_prints_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    recipe = StubRecipe.put(monkeypatch, "report", "write_report", Path("runs/first/report.html"))
+    written = RunReport(Path("runs/first/report.html"))
+    recipe = StubRecipe.put(monkeypatch, "report", "report_run", written)
     assert run("report", "runs/first").stdout == "runs/first/report.html\n"
     assert recipe.calls == [(("runs/first",), {})]
+    unread = replace(written, unread=(Path("runs/first/evaluation-val/evaluation.json"),))
+    StubRecipe.put(monkeypatch, "report", "report_run", unread)
+    assert run("report", "runs/first").exit_code == 1
 
 
 @dataclass(frozen=True)
@@ -364,7 +371,37 @@ def test_demo_prints_what_it_did(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_notes_go_to_standard_error_and_quiet_leaves_warnings(monkeypatch: pytest.MonkeyPatch) -> None:
-    StubRecipe.put(monkeypatch, "report", "write_report", Path("r.html"), note="reading", warning="odd")
+    written = RunReport(Path("r.html"))
+    StubRecipe.put(monkeypatch, "report", "report_run", written, note="reading", warning="odd")
     assert run("report", "runs/first").stderr == "reading\nwarning: odd\n"
     quiet = run("report", "runs/first", "--quiet")
     assert (quiet.stdout, quiet.stderr) == ("r.html\n", "warning: odd\n")
+
+
+def test_what_a_check_leaves_out_is_counted_once_and_the_same_everywhere(tmp_path: Path) -> None:
+    rows = ["0.png,a dog,train", "0.png,a dog,train", "0.png,,train", "0.png,...,train", "1.png,,val"]
+    table = tmp_path / "captions.csv"
+    table.write_text("\n".join(["image,caption,split", *rows]) + "\n", encoding="utf-8")
+    for number in range(2):
+        Image.new("RGB", (70, 70), (90 * number, 0, 9)).save(tmp_path / f"{number}.png")
+    result = run("check", str(table))
+    assert result.exit_code == 1
+    head = f"{table} (format table): 1 images, 1 captions; 1 more image and 3 rows left out"
+    assert result.stdout.splitlines()[0] == head
+    assert "4 images or rows were left out; see the output" in result.stderr.splitlines()[-1]
+    assert not result.stderr.splitlines()[-1].endswith("--json")
+    duplicate = ["image,caption,split", *rows[:2]]
+    table.write_text("\n".join(duplicate) + "\n", encoding="utf-8")
+    assert run("check", str(table)).exit_code == 0
+
+
+def test_a_table_that_was_mended_is_named_in_the_error_about_splits(tmp_path: Path) -> None:
+    table, clean = tmp_path / "leak.csv", tmp_path / "clean.csv"
+    table.write_text("image,caption,split\n0.png,a dog,train\n0.png,a cat,test\n", encoding="utf-8")
+    Image.new("RGB", (70, 70), "teal").save(tmp_path / "0.png")
+    result = run("check", str(table), "--fix", str(clean))
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1].endswith(
+        f"; give each image one split, or use {clean}, in which each has one"
+    )
+    assert run("check", str(clean)).exit_code == 0

@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 from cutline import __version__
 from cutline.cli.app import app
 from cutline.errors import DataError
+from cutline.recipes.report import RunReport
 
 COMMANDS = ("demo", "check", "train", "evaluate", "caption", "report", "score")
 PLAIN = {"NO_COLOR": "1", "COLUMNS": "200", "TERM": "dumb"}
@@ -198,13 +199,12 @@ def test_a_recipe_that_is_not_installed_is_told_with_its_install_line(
 def test_common_options_may_stand_before_or_after_the_command(
     monkeypatch: pytest.MonkeyPatch, flag: str
 ) -> None:
-    StubRecipe.put(monkeypatch, "report", "write_report", Path("runs/first/report.html"), note="read")
+    written = RunReport(Path("runs/first/report.html"))
+    StubRecipe.put(monkeypatch, "report", "report_run", written, note="read")
     before, after = run(flag, "report", "runs/first"), run("report", "runs/first", flag)
     assert (before.stdout, before.stderr) == (after.stdout, after.stderr)
-    expected = (
-        '{\n  "report": "runs/first/report.html"\n}\n' if flag == "--json" else "runs/first/report.html\n"
-    )
-    assert before.stdout == expected
+    as_json = '{\n  "report": "runs/first/report.html",\n  "unread": []\n}\n'
+    assert before.stdout == (as_json if flag == "--json" else "runs/first/report.html\n")
     assert before.stderr == ("" if flag == "--quiet" else "read\n")
 
 

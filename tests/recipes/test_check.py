@@ -129,6 +129,11 @@ def test_a_page_and_a_cleaned_table_are_written_on_demand(table: Path, tmp_path:
     assert report.fixed[0] in report.lines()
 
 
+def test_a_page_has_the_ending_of_one(table: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"out\.txt: a page is written as HTML; give a name that ends in"):
+        check(table, html=tmp_path / "out.txt")
+
+
 @pytest.mark.parametrize("output", ["fix", "html"])
 @pytest.mark.parametrize("name", ["captions.csv", "linked.csv", "up/../captions.csv"])
 def test_what_is_checked_is_never_written_over(table: Path, output: str, name: str) -> None:

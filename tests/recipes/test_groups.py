@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.fakes import ActingProgress
 from tests.recipes.conftest import write_table
 
 from cutline.recipes.evaluate import evaluate
@@ -30,6 +32,7 @@ def test_images_are_scored_by_the_column_that_was_asked_for(
     trained: Run, table: Path, tmp_path: Path
 ) -> None:
     result = evaluate(trained.folder, table, out=tmp_path, overrides={"data.group_column": "colour"})
+    assert {part.kind for part in result.groups} == {"Colour"}
     assert groups_of(result, "Colour") == {"other colours": 16, "red": 8}
     assert load_evaluation(tmp_path).slices == result.slices
     red = next(part for part in result.slices if part.name == "red")
@@ -39,3 +42,28 @@ def test_images_are_scored_by_the_column_that_was_asked_for(
 def test_without_a_column_there_are_no_groups(trained: Run, table: Path, tmp_path: Path) -> None:
     kinds = {part.kind for part in evaluate(trained.folder, table, out=tmp_path).slices}
     assert not kinds & {"Colour", "group"}
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (lambda number: "dog", "says 'dog' about all 24 images evaluated"),
+        (lambda number: "", "says nothing about the 24 images evaluated"),
+        (lambda number: f"n{number}", "most groups are of one image"),
+    ],
+)
+def test_a_column_that_makes_no_groups_is_told(
+    trained: Run, table: Path, tmp_path: Path, value: Callable[[int], str], told: str
+) -> None:
+    header, *rows = table.read_text().splitlines()
+    images = {row.split(",")[0]: None for row in rows}
+    place = {image: number for number, image in enumerate(images)}
+    lines = [f"{header},kind", *(f"{row},{value(place[row.split(',')[0]])}" for row in rows)]
+    other = table.with_name("other.csv")
+    other.write_text("\n".join(lines) + "\n")
+    heard = ActingProgress()
+    result = evaluate(
+        trained.folder, other, out=tmp_path, overrides={"data.group_column": "kind"}, progress=heard
+    )
+    assert result.groups == ()
+    assert [warning for warning in heard.warnings if f"--group-column kind: {told}" in warning]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,7 +11,13 @@ from tests.fakes import ActingProgress, made_up_evaluation, made_up_history, mad
 from cutline.config import RunConfig, resolve, to_toml
 from cutline.errors import RunError
 from cutline.files import write_json, write_text
-from cutline.recipes.report import evaluation_folder, summarise, write_evaluation_report, write_report
+from cutline.recipes.report import (
+    evaluation_folder,
+    report_run,
+    summarise,
+    write_evaluation_report,
+    write_report,
+)
 from cutline.recipes.results import save_evaluation
 from cutline.recipes.run_folder import write_problems
 from cutline.records import EvaluationResult, Problem
@@ -80,6 +87,21 @@ def test_a_damaged_evaluation_is_told_and_left_out(run: Path, evaluation: Evalua
     assert "Scores on the test split" in page
     assert len(heard.warnings) == 1
     assert "evaluation-val" in heard.warnings[0]
+
+
+def test_an_evaluation_of_another_version_is_told_so_without_jargon(
+    run: Path, evaluation: EvaluationResult
+) -> None:
+    save_evaluation(run / "evaluation-val", evaluation)
+    path = run / "evaluation-val" / "evaluation.json"
+    saved = json.loads(path.read_text(encoding="utf-8"))
+    del saved["baselines"]
+    write_json(path, saved)
+    heard = ActingProgress()
+    assert report_run(run, progress=heard).unread == (path,)
+    (warning,) = heard.warnings
+    assert warning.startswith(f"{path}: written by another version of cutline")
+    assert warning.endswith("cutline evaluate makes it anew")
 
 
 def test_a_report_is_made_anew(run: Path, evaluation: EvaluationResult) -> None:
@@ -161,6 +183,12 @@ def test_what_is_saved_and_read_back_gives_the_same_page(run: Path, evaluation: 
 
 def test_all_that_an_evaluation_found_survives_on_disk_and_is_shown(run: Path, tmp_path: Path) -> None:
     save_evaluation(run / "evaluation-test", made_up_whole_evaluation(tmp_path))
-    page = text_of(write_report(run))
-    for words in ("of what people score", "falls by 81 %", "off by 3.1 %", "up to 8 words", "+0.4 CIDEr-D"):
+    page = re.sub(r"</?span[^>]*>", "", text_of(write_report(run)))
+    for words in (
+        "of what people score",
+        "falls by 81 %",
+        "off by 3.1 percentage points",
+        "up to 8 words",
+        "+0.4 CIDEr-D",
+    ):
         assert words in page

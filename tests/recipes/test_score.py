@@ -337,8 +337,10 @@ def test_a_column_that_no_file_has_is_refused_and_one_that_some_have_is_not(tmp_
     report = score_files(ours, theirs, options=ScoreOptions(image_column="image", caption_column="words"))
     assert report.hypotheses.scores.rouge_l < 100
     coco = dump(tmp_path / "c.json", {"images": [], "annotations": [{"image_id": "x.jpg", "caption": "a"}]})
-    with pytest.raises(DataError, match=r"c\.json: its format has no columns to name"):
-        score_files(coco, coco, options=ScoreOptions(image_column="imgae"))
+    indexed = dump(tmp_path / "i.json", {"x.jpg": "a dog"})
+    for path in (coco, indexed):
+        with pytest.raises(DataError, match=r"json: its format has no columns to name; name one"):
+            score_files(path, path, options=ScoreOptions(image_column="imgae"))
 
 
 def test_a_broken_row_is_named_where_its_hypothesis_is_lacking(tmp_path: Path) -> None:

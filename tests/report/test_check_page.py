@@ -91,9 +91,63 @@ def test_a_long_list_is_cut_and_says_so() -> None:
     places = tuple(Occurrence(f"row {number}", "no text") for number in range(50))
     finding = Finding("empty caption", "warning", "no text", "write one", places)
     text = render_check(with_findings(empty_report(), [finding]), [], Silent())
-    assert "The first 20 of 50; all of them with --json." in text
+    assert 'The first 20 of 50; all of them with <span class="whole">--json</span>.' in text
     assert "row 19<" in text
     assert "row 20<" not in text
+
+
+def render(places: list[Occurrence], examples: list[Example], kind: str = "placeholder") -> str:
+    finding = Finding(kind, "warning", "a word", "write a caption", tuple(places))
+    return render_check(with_findings(empty_report(), [finding]), examples, Silent())
+
+
+def test_small_findings_share_a_row() -> None:
+    one = Occurrence("1.png", "", "x", ("1.png",))
+    pair = Occurrence("1.png", "alike", "", ("1.png", "2.png"))
+    for places, size in (([one], "one"), ([one] * 2, "two"), ([one] * 3, "all"), ([pair], "two")):
+        assert f'class="finding {size}"' in render(places, [])
+    assert 'class="finding all"' in render([pair] * 2, [])
+    assert 'class="finding two"' in render([Occurrence("row 1")], [])
+
+
+def test_small_findings_are_side_by_side_on_a_desk_and_below_each_other_on_a_phone(
+    tab: Browser, page: Path
+) -> None:
+    lefts = (
+        "new Set([...document.querySelectorAll('.finding')].map(it => it.getBoundingClientRect().left)).size"
+    )
+    tab.open(page, DESKTOP)
+    assert tab.ask(lefts) > 2
+    tab.open(page, PHONE)
+    assert tab.ask(lefts) == 1
+
+
+@pytest.mark.parametrize("image_id", ["cats/1.png", "/anns own disk/photos/cats/1.png"])
+def test_folders_of_the_machine_are_not_told(image_id: str) -> None:
+    path = "/anns own disk/photos/cats/1.png"
+    places = [
+        Occurrence(image_id, f"{path}: damaged", "", (image_id,)),
+        Occurrence("gone", "/srv/data/photos/gone.png: no such file, see https://example.org/a/b/c"),
+    ]
+    text = render(places[:1], [Example(image_id, path, ("a dog",))]) + render(places[1:], [])
+    assert "disk" not in text
+    assert "anns" not in text
+    assert "cats/<wbr>1.png" in text
+    assert "/srv" not in text
+    assert re.search(r"photos/(<wbr>)?gone(<wbr>)?\.png: no such file", text)
+    assert "example.org/a/b/c" in text.replace("<wbr>", "")
+
+
+def test_foreign_letters_in_a_word_are_named() -> None:
+    place = Occurrence("1.png", "d\u043eg, \u0441ats", "a d\u043eg and \u0441ats", ("1.png",))
+    text = render([place], [], "scripts mixed in a word")
+    assert "d\u043eg: Cyrillic \u043e as letter 2; \u0441ats: Cyrillic \u0441 as letter 1" in text
+
+
+def test_a_very_long_caption_is_cut_on_its_card() -> None:
+    text = render([Occurrence("1.png", "", "very " * 100, ("1.png",))], [])
+    assert "very\N{NO-BREAK SPACE}…" in text
+    assert "very " * 50 not in text
 
 
 def test_a_sound_data_set_is_told_so() -> None:

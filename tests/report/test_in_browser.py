@@ -83,6 +83,14 @@ def test_the_page_asks_for_nothing_but_itself_and_breaks_no_rule_of_its_own(tab:
     assert tab.complaints == []
 
 
+def test_the_learning_curve_stands_beside_its_table_uncut(tab: Browser, page: Path) -> None:
+    tab.open(page)
+    assert (
+        tab.ask("(one => one.scrollWidth - one.clientWidth)(document.querySelector('.beside > .scroll'))")
+        <= 1
+    )
+
+
 def test_the_policy_keeps_out_what_would_be_asked_for(tab: Browser, page: Path, tmp_path: Path) -> None:
     (tmp_path / "inside.png").write_bytes(b"")
     html = page.read_text(encoding="utf-8").replace("<h1>", '<img src="inside.png" alt=""><h1>')
@@ -149,14 +157,20 @@ def test_images_are_ordered_and_chosen_by_what_is_known_of_them(tab: Browser, pa
     scores = tab.ask(f"{VISIBLE}.map(card => Number(card.dataset.score))")
     assert scores == sorted(scores)
     tab.ask(f"({choose})('.order', 'confidence down')")
-    tab.ask(f"({choose})('.sure', '0.25')")
+    tab.ask(f"({choose})('.sure', 'below 0.25')")
     confidences = tab.ask(f"{VISIBLE}.map(card => Number(card.dataset.confidence))")
     assert confidences == sorted(confidences, reverse=True)
     assert 0 < len(confidences) < 60
     assert max(confidences) < 0.25
+    below = len(confidences)
+    tab.ask(f"({choose})('.sure', 'above 0.75')")
+    confidences = tab.ask(f"{VISIBLE}.map(card => Number(card.dataset.confidence))")
+    assert len(confidences) > 0
+    assert min(confidences) >= 0.75
+    tab.ask(f"({choose})('.sure', 'below 0.25')")
     tab.ask(f"({choose})('select.part', '2')")
     parts = tab.ask(f"{VISIBLE}.map(card => card.dataset.parts)")
-    assert 0 < len(parts) < len(confidences)
+    assert 0 < len(parts) < below
     assert set(parts) == {"2"}
 
 

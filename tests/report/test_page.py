@@ -18,8 +18,9 @@ from tests.fakes import (
     made_up_whole_evaluation,
 )
 
-from cutline.records import LookingTest, Problem, Slice
+from cutline.records import Interval, LookingTest, Problem, Slice
 from cutline.report import page as page_module
+from cutline.report.figures import learning_chart
 from cutline.report.gallery import MOST_IMAGES
 from cutline.report.page import render_report
 
@@ -35,7 +36,8 @@ class Page(HTMLParser):
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.words: list[tuple[str, str]] = []
         self._open: list[str] = []
-        self.feed(html)
+        # A word stays one word where it may or must not be broken.
+        self.feed(re.sub(r'<wbr>|<span class="whole">([^<]*)</span>', r"\1", html))
         self.close()
         assert self._open == [], "every tag is closed"
 
@@ -144,10 +146,10 @@ def test_the_three_questions_are_answered_before_anything_else(whole: Page) -> N
 
 def test_scores_stand_beside_those_of_people_and_simpler_ways_with_their_terms(whole: Page) -> None:
     cells = [words for tag, words in whole.words if tag in ("th", "td", "span")]
-    heads = cells[cells.index("BLEU-1") :][:7]
-    assert heads == ["BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr", "CIDEr-D"]
+    heads = cells[cells.index("BLEU-1") - 2 :][:7]
+    assert heads == ["CIDEr-D", "BLEU-4", "BLEU-1", "BLEU-2", "BLEU-3", "ROUGE-L", "CIDEr"]
     at = cells.index("people", cells.index("BLEU-1"))
-    assert cells[at : at + 3] == ["people", "107.9", "105.9 to 109.9"]
+    assert cells[at : at + 3] == ["people", "83.0", "81.0 to 85.0"]
     for term in (
         "200 references of 40 images",
         "×100",
@@ -219,6 +221,36 @@ def test_confidence_is_told_with_its_definition_error_and_charts(whole: Page) ->
         assert [label for label in labels if label.startswith(title)]
 
 
+def test_a_definition_that_names_the_threshold_is_not_followed_by_it_again(tmp_path: Path) -> None:
+    old = replace(made_up_calibration(), definition="CIDEr-D of at least 38.4, which 3 of 4 references reach")
+    text = Page(
+        render_report(title="x", evaluations=[made_up_whole_evaluation(tmp_path, calibration=old)])
+    ).text
+    assert text.count("at least 38.4") == 1
+    assert "(CIDEr-D of at least" not in text
+
+
+def test_the_forecast_is_drawn_where_there_is_one(tmp_path: Path) -> None:
+    drawn = learning_chart(made_up_whole_evaluation(tmp_path).learning_curve)
+    assert drawn is not None
+    assert drawn.ahead is None
+    curve = replace(made_up_learning_curve(), gain=5.0, more_captions=30000, interval=Interval(1.0, 8.0))
+    drawn = learning_chart(curve)
+    assert drawn is not None
+    assert drawn.ahead is not None
+    name, line, band = drawn.ahead
+    assert name == "forecast"
+    assert line.startswith(f"M{' '.join(drawn.lines[0].marks[-1])}L")
+    assert "53.2 at 60,000" in drawn.description
+    assert band.endswith("Z")
+
+
+def test_a_final_mark_that_is_parted_does_not_stand_alone(tmp_path: Path) -> None:
+    captions = {"0.jpg": "a dog runs ."}
+    page = render_report(title="x", evaluations=[made_up_evaluation(tmp_path, 1, captions=captions)])
+    assert "a dog runs\N{NO-BREAK SPACE}." in page
+
+
 def test_slices_are_bars_and_choices_of_the_filter(whole: Page) -> None:
     for words in (
         "by caption length",
@@ -231,7 +263,7 @@ def test_slices_are_bars_and_choices_of_the_filter(whole: Page) -> None:
     offered = [option["value"] for option in whole.all("option")]
     # The third slice does not say which images are in it.
     assert [value for value in offered if value and value.isdigit()] == ["1", "2"]
-    assert {"score down", "confidence up", "0.5"} <= set(offered)
+    assert {"score down", "confidence up", "below 0.5", "above 0.5"} <= set(offered)
 
 
 def test_variety_and_forecast_are_told(whole: Page) -> None:

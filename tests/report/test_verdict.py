@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.fakes import made_up_evaluation, made_up_scores, made_up_whole_evaluation
@@ -110,7 +111,7 @@ def test_confidences_that_are_off_by_no_more_than_chance_are_believed(whole: Eva
     assert "exactly right would be off by 10.0 percentage points" in found.text
 
 
-def sure(result: EvaluationResult, **changes: object) -> tuple[str, str]:
+def sure(result: EvaluationResult, **changes: Any) -> tuple[str, str]:
     assert result.calibration is not None
     found = judge(replace(result, calibration=replace(result.calibration, **changes))).answers[2]
     return found.short, found.level

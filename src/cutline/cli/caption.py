@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from math import floor
 from pathlib import Path
@@ -31,7 +32,7 @@ BeamSize = Annotated[
 ]
 NBest = Annotated[int, typer.Option(metavar="N", help="Captions per image, best first.")]
 MinConfidence = Annotated[
-    float | None,
+    str | None,
     typer.Option(
         metavar="P",
         help="Mark captions whose confidence, 0 to 1, is below P: they need a person.",
@@ -108,6 +109,7 @@ def caption(
     file = Path(output) if output not in (None, "-") else None
     if file is not None:
         recipe.check_output(file, overwrite)
+    least = _probability(min_confidence)
     if n_best < 1:
         raise ConfigError(f"--n-best {n_best}: at least 1 caption per image can be asked for")
     wishes = Wishes(
@@ -123,26 +125,44 @@ def caption(
         _chosen(model, screen),
         beam_size=beam_size,
         n_best=n_best,
-        min_confidence=min_confidence,
+        min_confidence=least,
         confidence=not no_confidence,
         wishes=wishes,
         progress=screen.progress,
     )
-    records = recipe.Counted(_told(found, screen), min_confidence)
+    records = recipe.Counted(_told(found, screen), least)
     if file is not None:
-        recipe.write_captions(records, file, min_confidence)
+        recipe.write_captions(records, file, least)
         screen.progress.note(f"{spell_count(records.done, 'images')} captioned: {file}")
         counts = {"captioned": records.done, "failed": records.failed}
-        if min_confidence is not None:
+        if least is not None:
             counts["need_person"] = records.need_person
         screen.document({"output": file, **counts})
     else:
-        _print(records, screen, n_best, min_confidence, as_json=output == "-" or screen.flags.json)
+        _print(records, screen, n_best, least, as_json=output == "-" or screen.flags.json)
     if records.need_person:
         verb = "needs" if records.need_person == 1 else "need"
         count = f"{records.need_person:,} of {spell_count(records.done, 'captions')}"
-        screen.progress.note(f"{count} {verb} a person (confidence below {min_confidence:g})")
+        screen.progress.note(f"{count} {verb} a person (confidence below {least:g})")
     return SOME_FAILED if records.failed else DONE
+
+
+def _probability(value: str | None) -> float | None:
+    """Return what ``--min-confidence`` says.
+
+    Example:
+        >>> _probability("0.5"), _probability(None)
+        (0.5, None)
+        >>> _probability("1.5")
+        Traceback (most recent call last):
+        cutline.errors.ConfigError: --min-confidence 1.5: a probability from 0 to 1 is allowed, such as 0.5
+    """
+    if value is None:
+        return None
+    with contextlib.suppress(ValueError):
+        if 0 <= float(value) <= 1:
+            return float(value)
+    raise ConfigError(f"--min-confidence {value}: a probability from 0 to 1 is allowed, such as 0.5")
 
 
 def _print(

@@ -97,9 +97,13 @@ def check(
         screen.lines(f"page: {html}")
     screen.document({**report.as_dict(), "images_in_two_splits": report.in_two_splits, "page": html})
     # The report lists them, up to a few of each kind.
-    screen.list_problems(failed, "the output" if screen.flags.json else "the output with --json", listed=True)
+    whole = screen.flags.json or report.lists_all_lost
+    screen.list_problems(failed, "the output" if whole else "the output with --json", listed=True)
     if report.in_two_splits:
-        raise overlap_error(report.in_two_splits, report.source)
+        torn = overlap_error(report.in_two_splits, report.source)
+        if fix is not None:
+            torn = SplitError(f"{torn}, or use {fix}, in which each has one", torn.offenders)
+        raise torn
     return SOME_FAILED if failed else DONE
 
 

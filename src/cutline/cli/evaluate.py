@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated
@@ -21,7 +22,16 @@ from cutline.cli.options import (
     reading_overrides,
 )
 from cutline.cli.screen import Screen, failed_items
-from cutline.records import HUMAN, SCORE_NAMES, Baseline, Calibration, EvaluationResult, LearningCurve, Scores
+from cutline.records import (
+    HUMAN,
+    SCORE_NAMES,
+    Baseline,
+    Calibration,
+    EvaluationResult,
+    LearningCurve,
+    Scores,
+    Slice,
+)
 
 Split = Annotated[str, typer.Option(metavar="NAME", help="Split to evaluate on: train, val, test or all.")]
 Out = Annotated[
@@ -57,6 +67,10 @@ def evaluate(
 
     Writes evaluation.json, captions.json (for COCO's tools) and report.html.
     """
+    from cutline.runtime.bundle import find_bundle
+
+    # Before TensorFlow, which takes seconds to import, is asked for.
+    find_bundle(Path(model))
     from cutline.recipes.evaluate import evaluate as run_evaluation
     from cutline.recipes.report import evaluation_folder
 
@@ -103,6 +117,7 @@ def _table(result: EvaluationResult) -> str:
         "",
         *_comparison(result),
         "",
+        *_groups(result.groups),
         *_facts(result),
     ]
     return "\n".join(lines)
@@ -127,6 +142,18 @@ def _comparison(result: EvaluationResult) -> list[str]:
 
 def _row(name: str, scores: Scores) -> str:
     return f"{name:26}" + "".join(f"{_score(scores, field):25}" for field in _COMPARED).rstrip()
+
+
+def _groups(groups: Sequence[Slice]) -> list[str]:
+    """Write the parts that a column of the table makes, in the order of the page."""
+    if not groups:
+        return []
+    head = f"{'by ' + groups[0].kind:26}{'images':>8}{SCORE_NAMES['cider_d']:>8}{'95 % interval':>17}"
+    rows = []
+    for part in groups:
+        ends = f"   {part.interval.low:5.1f} to {part.interval.high:5.1f}" if part.interval else ""
+        rows.append(f"{part.name:26}{part.images:8,}{part.cider_d:8.1f}{ends}")
+    return [head, *rows, ""]
 
 
 def _with_people(human: Baseline) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cutline.cli.door import door
-from cutline.cli.failures import DONE
+from cutline.cli.failures import DONE, SOME_FAILED
 from cutline.cli.screen import Screen
 
 RunFolder = Annotated[
@@ -24,9 +24,9 @@ def report(screen: Screen, run: RunFolder) -> int:
 
     The page needs no network and no other file. It is made anew from what the run folder holds.
     """
-    from cutline.recipes.report import write_report
+    from cutline.recipes.report import report_run
 
-    path = write_report(run, progress=screen.progress)
-    screen.lines(str(path))
-    screen.document({"report": path})
-    return DONE
+    written = report_run(run, progress=screen.progress)
+    screen.lines(str(written.path))
+    screen.document({"report": written.path, "unread": written.unread})
+    return SOME_FAILED if written.unread else DONE

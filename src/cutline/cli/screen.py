@@ -13,10 +13,9 @@ from typing import Any, Final, TextIO
 
 from cutline.cli.progress import choose_progress
 from cutline.cli.streams import lasting
-from cutline.records import Problem, problem_lines
+from cutline.records import LOST_IMAGES, LOST_ROWS, Problem, problem_lines
 
 _LISTED: Final = 10
-_LOST: Final = ("missing image", "unreadable image", "unreadable name", "broken row", "no image named")
 
 
 @dataclass(frozen=True)
@@ -154,4 +153,4 @@ def failed_items(problems: Sequence[Problem]) -> list[Problem]:
         >>> failed_items([lost, Problem("duplicate row", "table.csv row 3", "kept once")]) == [lost]
         True
     """
-    return [problem for problem in problems if problem.kind in _LOST]
+    return [problem for problem in problems if problem.kind in (*LOST_IMAGES, *LOST_ROWS)]

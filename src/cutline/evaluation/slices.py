@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from cutline.evaluation.scoring import plain_captions
 from cutline.metrics import Scorer, interval_of_mean
 from cutline.metrics.contributions import METRICS, corpus_scores
-from cutline.records import Example, Slice
+from cutline.records import BY_LENGTH, BY_RARE_WORDS, Example, Slice
 from cutline.text import Vocabulary
 
 RARE: Final = 10
@@ -81,7 +81,7 @@ def slices(
     by_id = {example.image_id: example for example in examples}
     ordered = [by_id[image_id] for image_id in scorer.references.image_ids]
     parts = [
-        *_by_number("caption length", mean_lengths(scorer), _unit(vocabulary)),
+        *_by_number(BY_LENGTH, mean_lengths(scorer), _unit(vocabulary)),
         *_by_number(*_rare_shares(ordered, vocabulary, training), " %"),
         *_by_group(group_name or "group", [example.group for example in ordered]),
     ]
@@ -130,7 +130,7 @@ def _rare_shares(
         rare = sum(counts[token] < RARE if counts else token not in vocabulary for token in tokens)
         shares.append(-(-100 * rare // len(tokens)) if tokens else 0)
     meaning = f"fewer than {RARE} in training" if counts else "unknown to the model"
-    return f"rare words ({meaning})", np.array(shares, np.int64)
+    return f"{BY_RARE_WORDS} ({meaning})", np.array(shares, np.int64)
 
 
 def _by_number(kind: str, values: Ints, unit: str = "") -> Iterator[_Part]:

@@ -116,6 +116,9 @@ def _specs() -> dict[str, EncoderSpec]:
 
 
 ENCODERS: Final = _specs()
+_LISTING: Final = (
+    "python -c 'from cutline.models.encoder_specs import encoder_names; print(*encoder_names())'"
+)
 """Every named encoder. A path to a ``.keras`` file stands beside them; it is known only once it is loaded."""
 
 
@@ -146,5 +149,5 @@ def find_spec(name: str) -> EncoderSpec:
         >>> find_spec("resnet50").input_size, find_spec("resnet50").grid_shape
         ((224, 224), (49, 2048))
     """
-    require_known("encoder", name, ENCODERS)
+    require_known("encoder", name, ENCODERS, _LISTING)
     return ENCODERS[name]

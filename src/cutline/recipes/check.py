@@ -23,6 +23,7 @@ from cutline.records import Dataset
 from cutline.report.check_page import MARK, render_check
 
 _BEGINNING: Final = 2_000
+_PAGES: Final = (".html", ".htm")
 
 
 def check(
@@ -57,8 +58,8 @@ def check(
         progress: Told about every stage.
 
     Raises:
-        ConfigError: An override is unknown or out of range, both ``encoder`` and ``model`` are given, or
-            ``fix`` is no CSV; UnknownNameError when the encoder is unknown.
+        ConfigError: An override is unknown or out of range, both ``encoder`` and ``model`` are given,
+            ``fix`` is no CSV or ``html`` no HTML; UnknownNameError when the encoder is unknown.
         WeightsError: The encoder's weights cannot be loaded.
         BundleError: The model is missing or cannot be loaded.
         FeatureStoreError: Features cannot be kept.
@@ -109,6 +110,8 @@ class _Outputs:
         """Raise RunError when a file is in the way; asked before the work, not after it."""
         if self.fix and self.fix.suffix.lower() != ".csv":
             raise ConfigError(f"{self.fix}: a cleaned table is written as CSV; give a name that ends in .csv")
+        if self.html and self.html.suffix.lower() not in _PAGES:
+            raise ConfigError(f"{self.html}: a page is written as HTML; give a name that ends in .html")
         if overwrite:
             return
         if self.html and self.html.exists() and not _is_own(self.html):

@@ -92,6 +92,7 @@ def evaluate(
     if not chosen.examples:
         store.close()
         raise DataError(f"{chosen.source}: none of the images of split {split!r} can be read")
+    _warn_of_groups(chosen, overrides or {}, progress)
     with store:
         result = measure(Subject(captioner, options, split, chosen, training, store, notes), progress)
     numeric_ids = dataset.format in ("coco", "karpathy")
@@ -216,6 +217,26 @@ def _refuse_trained_on(dataset: Dataset, split: str, known: Mapping[str, str]) -
         raise SplitError(
             f"{dataset.source}: {len(offenders):,} images of split {split!r} are images this run was trained "
             f"on: {shown}; evaluate on others, or say so with --split all"
+        )
+
+
+def _warn_of_groups(dataset: Dataset, overrides: Mapping[str, Any], progress: Progress) -> None:
+    """Say why a column that was asked for makes no parts, which would else just not be there."""
+    wanted = overrides.get("data.group_column")
+    if wanted is None:
+        return
+    groups = {example.group for example in dataset.examples}
+    images = f"{len(dataset.examples):,} images evaluated"
+    if groups == {""}:
+        progress.warn(f"--group-column {wanted}: says nothing about the {images}; no group is scored apart")
+    elif len(groups) == 1:
+        progress.warn(
+            f"--group-column {wanted}: says {groups.pop()!r} about all {images}; no group is scored apart"
+        )
+    elif 2 * len(groups - {""}) > len(dataset.examples):
+        progress.warn(
+            f"--group-column {wanted}: most groups are of one image ({len(groups):,} groups, {images}); "
+            "none is scored apart"
         )
 
 

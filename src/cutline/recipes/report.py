@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,6 +35,14 @@ def evaluation_folder(model: str | Path, split: str) -> Path:
     return (run if (run / layout.CONFIG).exists() else Path()) / f"evaluation-{split}"
 
 
+@dataclass(frozen=True)
+class RunReport:
+    """The page about a run; ``unread`` are evaluations that it lacks because they cannot be read."""
+
+    path: Path
+    unread: tuple[Path, ...] = ()
+
+
 def write_report(
     run: str | Path,
     *,
@@ -52,12 +61,18 @@ def write_report(
     Raises:
         RunError: There is no such folder, it is a bundle, or nothing was trained or evaluated in it.
     """
+    return report_run(run, progress=progress).path
+
+
+def report_run(run: str | Path, *, progress: Progress) -> RunReport:
+    """Do as :func:`write_report`, and return what the page lacks as well."""
     folder = Path(run)
     _require_run(folder)
     history = _history(folder)
-    evaluations = _evaluations(folder, progress)
+    evaluations, unread = _evaluations(folder, progress)
     if not history and not evaluations:
-        raise RunError(f"{folder}: nothing to report yet: no epoch was finished and nothing evaluated")
+        found = "no evaluation can be read" if unread else "nothing evaluated"
+        raise RunError(f"{folder}: nothing to report yet: no epoch was finished and {found}")
     page = render_report(
         title=folder.resolve().name,
         history=history,
@@ -67,7 +82,7 @@ def write_report(
         progress=progress,
     )
     write_text(folder / REPORT, page)
-    return folder / REPORT
+    return RunReport(folder / REPORT, unread)
 
 
 def write_evaluation_report(
@@ -122,14 +137,15 @@ def _history(folder: Path) -> tuple[EpochRecord, ...]:
     return load_history(path) if path.exists() else ()
 
 
-def _evaluations(folder: Path, progress: Progress) -> list[EvaluationResult]:
-    results = []
+def _evaluations(folder: Path, progress: Progress) -> tuple[list[EvaluationResult], tuple[Path, ...]]:
+    results, unread = [], []
     for path in sorted(folder.glob(f"evaluation-*/{EVALUATION}")):
         try:
             results.append(load_evaluation(path))
         except DataError as error:
             progress.warn(str(error))
-    return sorted(results, key=_order)
+            unread.append(path)
+    return sorted(results, key=_order), tuple(unread)
 
 
 def _order(result: EvaluationResult) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
@@ -44,12 +45,28 @@ def load_evaluation(path: Path) -> EvaluationResult:
     """Read what :func:`save_evaluation` wrote, from the file or its folder.
 
     Raises:
-        DataError: The file is missing or not an evaluation.
+        DataError: The file is missing, not an evaluation, or one of another version of cutline.
     """
     path = path / EVALUATION if path.is_dir() else path
     try:
-        return _EVALUATION.validate_json(path.read_bytes())
-    except (OSError, ValueError) as error:
-        # pydantic's message has a line per fault; the first names the place
-        reason = "; ".join(str(error).splitlines()[:2])
-        raise DataError(f"{path}: not a saved evaluation ({reason}); run cutline evaluate again") from None
+        content = path.read_bytes()
+        return _EVALUATION.validate_json(content)
+    except OSError as error:
+        reason = error.strerror or str(error)
+    except ValueError:
+        # Which fields are missing is of no help to a person: all of them are measured together.
+        if _is_of_another_version(content):
+            raise DataError(
+                f"{path}: written by another version of cutline, which saved other figures; cutline evaluate "
+                "makes it anew"
+            ) from None
+        reason = "damaged, or a file of something else"
+    raise DataError(f"{path}: not a saved evaluation ({reason}); run cutline evaluate again")
+
+
+def _is_of_another_version(content: bytes) -> bool:
+    try:
+        found = json.loads(content)
+    except ValueError:
+        return False
+    return isinstance(found, dict) and {"split", "scores", "captions"} <= found.keys()

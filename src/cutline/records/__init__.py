@@ -5,8 +5,10 @@ hypotheses + references → Scores → EvaluationResult → report.
 """
 
 from cutline.records.captions import CaptionedImage, Hypothesis
-from cutline.records.data import SPLITS, Dataset, Example, Problem, problem_lines
+from cutline.records.data import LOST_IMAGES, LOST_ROWS, SPLITS, Dataset, Example, Problem, problem_lines
 from cutline.records.evaluation import (
+    BY_LENGTH,
+    BY_RARE_WORDS,
     CONSENSUS,
     HUMAN,
     MOST_COMMON,
@@ -27,8 +29,12 @@ from cutline.records.score_report import ScoredCaptions, ScoreReport
 from cutline.records.scores import SCORE_NAMES, Comparison, Diversity, Interval, Scores
 
 __all__ = [
+    "BY_LENGTH",
+    "BY_RARE_WORDS",
     "CONSENSUS",
     "HUMAN",
+    "LOST_IMAGES",
+    "LOST_ROWS",
     "MOST_COMMON",
     "NEAREST",
     "RANDOM",

@@ -10,6 +10,15 @@ from typing import Final
 SPLITS: Final = ("train", "val", "test")
 """Names of the three splits, in the order in which they are shown."""
 
+LOST_IMAGES: Final = ("missing image", "unreadable image", "image without caption")
+"""Kinds of problems that each leave an image out."""
+
+LOST_ROWS: Final = (
+    *("unreadable name", "broken row", "no image named"),
+    *("empty caption", "caption of only punctuation"),
+)
+"""Kinds of problems that each leave a row out. A duplicate is not lost: the caption is there once."""
+
 
 @dataclass(frozen=True, slots=True)
 class Example:

@@ -61,6 +61,11 @@ class LookingTest:
         return 1 - self.shuffled_cider_d / self.cider_d if self.cider_d > 0 else 0.0
 
 
+BY_LENGTH: Final = "caption length"
+BY_RARE_WORDS: Final = "rare words"
+"""What the kinds of slices that every evaluation has begin with."""
+
+
 @dataclass(frozen=True)
 class Slice:
     """Scores over a part of the images.
@@ -236,6 +241,11 @@ class EvaluationResult:
     learning_curve: LearningCurve | None = None
     notes: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
+
+    @property
+    def groups(self) -> tuple[Slice, ...]:
+        """Those slices that a column of the table makes."""
+        return tuple(part for part in self.slices if not part.kind.startswith((BY_LENGTH, BY_RARE_WORDS)))
 
     def baseline(self, name: str) -> Baseline | None:
         """Return the baseline of that name, or None."""

@@ -69,6 +69,7 @@ class Chart:
         x_ticks: Values below the horizontal axis; likewise ``y_ticks``.
         lines: One per series, at most two.
         ideal: SVG path of a line to compare with, or ``""``.
+        ahead: A line that goes on where measurements end: its name, its SVG path, and that of its band.
         marked: Pixel of a marked place on the horizontal axis, or ``""``, and what it is.
     """
 
@@ -80,6 +81,7 @@ class Chart:
     y_ticks: tuple[Tick, ...]
     lines: tuple[Line, ...]
     ideal: str = ""
+    ahead: tuple[str, str, str] | None = None
     marked: tuple[str, str] = ("", "")
     width: int = WIDTH
     height: int = HEIGHT
@@ -135,6 +137,7 @@ def chart(
     series: Sequence[Series],
     *,
     ideal: tuple[Point, Point] | None = None,
+    ahead: Series | None = None,
     marked: tuple[float, str] | None = None,
 ) -> Chart:
     """Place series on two axes.
@@ -145,6 +148,7 @@ def chart(
         y: Vertical axis.
         series: One or two.
         ideal: Ends of a line to compare with.
+        ahead: What is expected beyond the measurements, with an interval at each point.
         marked: A place on the horizontal axis, and what it is.
     """
 
@@ -153,15 +157,24 @@ def chart(
 
     return Chart(
         title=title,
-        description=_describe(title, x, series),
+        description=_describe(title, x, [*series, *([ahead] if ahead else [])]),
         x_label=x.label,
         y_label=y.label,
         x_ticks=tuple(Tick(_across(x, value), _text(value)) for value in x.ticks),
         y_ticks=tuple(Tick(_up(y, value), _text(value)) for value in y.ticks),
         lines=tuple(_line(one, x, y) for one in series),
         ideal=_path([place(end) for end in ideal]) if ideal else "",
+        ahead=_ahead(ahead, x, y) if ahead else None,
         marked=(_across(x, marked[0]), marked[1]) if marked else ("", ""),
     )
+
+
+def _ahead(series: Series, x: Axis, y: Axis) -> tuple[str, str, str]:
+    line = [(_across(x, point[0]), _up(y, point[1])) for point in series.points]
+    known = [(p[0], i) for p, i in zip(series.points, series.intervals, strict=False) if i is not None]
+    above = [(_across(x, at), _up(y, interval.high)) for at, interval in known]
+    below = [(_across(x, at), _up(y, interval.low)) for at, interval in reversed(known)]
+    return series.name, _path(line), f"{_path([*above, *below])}Z" if known else ""
 
 
 def _line(series: Series, x: Axis, y: Axis) -> Line:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 from cutline.data.checks import CheckReport, Finding, Occurrence
 from cutline.data.checks.kinds import SEVERITIES
+from cutline.data.checks.languages import main_script, mixed_words, scripts_of
 from cutline.progress import Progress
 from cutline.records import SPLITS, Example
 from cutline.report.charts import Axis, Chart, Series, axis, chart, percent_axis
@@ -23,6 +27,13 @@ _PLACES: Final = 12
 _ROWS: Final = 20
 _BESIDE: Final = 4
 _CAPTIONS: Final = 5
+_LONGEST: Final = 240
+_FEW_ROWS: Final = 3
+_MIXED: Final = "scripts mixed in a word"
+# A folder of a machine: what stands before the last folder of an absolute path, but not of a link.
+_FOLDERS: Final = re.compile(
+    r"(?<![\w:/\\.])(?:[A-Za-z]:)?[/\\](?:[^\s/\\:'\"]+[/\\])+(?=[^\s/\\]+[/\\][^\s/\\])"
+)
 _LEVELS: Final = {"error": "poor", "warning": "fair", "note": "none"}
 
 
@@ -55,6 +66,38 @@ class _Part:
         """How many of the places are on the page."""
         return len(self.cards) + len(self.groups) + len(self.rows)
 
+    @property
+    def size(self) -> str:
+        """How much room it needs beside others: ``"one"`` or ``"two"`` columns, or ``"all"``."""
+        pictures = len(self.cards) + sum(len(cards) for _, cards in self.groups)
+        if pictures > 2 or len(self.groups) > 1 or len(self.rows) > _FEW_ROWS:
+            return "all"
+        return "two" if self.rows or pictures == 2 else "one"
+
+
+@dataclass(frozen=True)
+class _Names:
+    """Writes names of files without the folders of this machine, which are nobody's business elsewhere."""
+
+    folders: tuple[str, ...]
+
+    @classmethod
+    def of(cls, examples: Iterable[Example]) -> _Names:
+        """Find out in which folders the images lie."""
+        found = set()
+        for example in examples:
+            if Path(example.image_id).is_absolute():
+                found.add(str(Path(example.image_id).parent.parent) + os.sep)
+            elif example.image.endswith(example.image_id):
+                found.add(example.image.removesuffix(example.image_id))
+        return cls(tuple(sorted((folder for folder in found if len(folder) > 1), key=len, reverse=True)))
+
+    def __call__(self, text: str) -> str:
+        """Return a text with paths below the folder of the images, or with their last folder only."""
+        for folder in self.folders:
+            text = text.replace(folder, "")
+        return _FOLDERS.sub("", text)
+
 
 def render_check(report: CheckReport, examples: Iterable[Example], progress: Progress) -> str:
     """Render a report as one HTML page with the pictures that show what was found.
@@ -72,6 +115,7 @@ def render_check(report: CheckReport, examples: Iterable[Example], progress: Pro
         The HTML text.
     """
     known = {example.image_id: example for example in examples}
+    short = _Names.of(known.values())
     wanted = {image for finding in report.findings for place in _shown(finding) for image in _images(place)}
     album = Album(_BYTES, len(wanted))
     thumbnails: dict[str, Thumbnail | None] = {}
@@ -80,11 +124,12 @@ def render_check(report: CheckReport, examples: Iterable[Example], progress: Pro
             thumbnails[image_id] = album.take(known[image_id].image) if image_id in known else None
             stage.advance()
     parts = [
-        _part(number, finding, known, thumbnails) for number, finding in enumerate(report.findings, start=1)
+        _part(number, finding, known, thumbnails, short)
+        for number, finding in enumerate(report.findings, start=1)
     ]
     return render_page(
         "check.html.j2",
-        title=report.source,
+        title=short(report.source),
         report=report,
         level=_LEVELS[report.findings[0].severity] if report.findings else "good",
         headline=_headline(report),
@@ -115,7 +160,11 @@ def _images(place: Occurrence) -> tuple[str, ...]:
 
 
 def _part(
-    number: int, finding: Finding, known: Mapping[str, Example], thumbnails: Mapping[str, Thumbnail | None]
+    number: int,
+    finding: Finding,
+    known: Mapping[str, Example],
+    thumbnails: Mapping[str, Thumbnail | None],
+    short: _Names,
 ) -> _Part:
     places = _shown(finding)
 
@@ -125,12 +174,12 @@ def _part(
         alone = len(place.images) == 1
         concerned = image_id == place.where and place.caption
         return _Card(
-            image_id=image_id,
+            image_id=short(image_id),
             thumbnail=thumbnails.get(image_id),
-            alt=captions[0] if captions else image_id,
+            alt=captions[0] if captions else short(image_id),
             badge=(example.split or "") if example else "",
-            headline=place.caption if concerned else "",
-            detail=place.detail if alone else "",
+            headline=_cut(place.caption) if concerned else "",
+            detail=_detail(finding, place, short) if alone else "",
             captions=() if alone and place.caption else _others(captions, place.caption if concerned else ""),
         )
 
@@ -142,10 +191,14 @@ def _part(
         level=_LEVELS[finding.severity],
         cards=tuple(card(place, place.where) for place in single),
         groups=tuple(
-            (_group_title(place), tuple(card(place, image_id) for image_id in _images(place)))
+            (_group_title(place, short), tuple(card(place, image_id) for image_id in _images(place)))
             for place in several
         ),
-        rows=tuple(place for place in places if not place.images),
+        rows=tuple(
+            replace(place, where=short(place.where), detail=_detail(finding, place, short))
+            for place in places
+            if not place.images
+        ),
     )
 
 
@@ -153,10 +206,39 @@ def _others(captions: tuple[str, ...], told: str) -> tuple[str, ...]:
     return tuple(caption for caption in captions if caption != told)[:_CAPTIONS]
 
 
-def _group_title(place: Occurrence) -> str:
+def _cut(caption: str) -> str:
+    """Return the beginning of a caption that is too long for a card."""
+    return caption if len(caption) <= _LONGEST else f"{caption[:_LONGEST].rstrip()} …"
+
+
+def _detail(finding: Finding, place: Occurrence, short: _Names) -> str:
+    """Say what was found; of words in several scripts also which letters are foreign, for they look alike."""
+    if finding.kind != _MIXED:
+        return short(place.detail)
+    told = [_foreign(word) for word in mixed_words(place.detail.split(", "))]
+    return "; ".join(told) or short(place.detail)
+
+
+def _foreign(word: str) -> str:
+    """Name the letters of a word that are not of its main script.
+
+    Example:
+        >>> _foreign("d\\u043eg")
+        'dоg: Cyrillic о as letter 2'
+    """
+    main = main_script(word)
+    letters = [
+        f"{', '.join(scripts_of(letter)).title()} {letter} as letter {place}"
+        for place, letter in enumerate(word, 1)
+        if letter.isalpha() and main not in scripts_of(letter)
+    ]
+    return f"{word}: {', '.join(letters)}"
+
+
+def _group_title(place: Occurrence, short: _Names) -> str:
     left = len(place.images) - _BESIDE
     more = f" ({left:,} more images are not shown)" if left > 0 else ""
-    return f"{place.where}: {place.detail}{more}"
+    return short(f"{place.where}: {place.detail}{more}")
 
 
 def _charts(report: CheckReport) -> list[Chart]:

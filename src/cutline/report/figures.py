@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -22,6 +23,8 @@ from cutline.report.charts import Chart, Series, axis, chart, percent_axis
 from cutline.report.curves import best_epoch
 from cutline.report.templating import percent, score
 
+_FIRST: Final = ("cider_d", "bleu_4")
+_STEPS: Final = 12
 _MARKERS: Final = {
     "stripped": "start, end and padding markers stripped from both sides",
     "left in": "start, end or padding markers left in, which raises scores",
@@ -46,8 +49,10 @@ class Part:
 
 
 def score_columns(result: EvaluationResult) -> dict[str, str]:
-    """Return the scores that were computed for the model, field → name."""
-    return {field: SCORE_NAMES[field] for field in result.scores.computed()}
+    """Return the scores that were computed for the model, field → name, the most important first."""
+    computed = result.scores.computed()
+    first = [field for field in _FIRST if field in computed]
+    return {field: SCORE_NAMES[field] for field in dict.fromkeys([*first, *computed])}
 
 
 def marker_words(scores: Scores) -> str:
@@ -141,18 +146,38 @@ def calibration_charts(calibration: Calibration | None) -> tuple[Chart, ...]:
 
 
 def learning_chart(curve: LearningCurve | None) -> Chart | None:
-    """Draw CIDEr-D over the number of training captions."""
+    """Draw CIDEr-D over the number of training captions, and the forecast up to twice as many."""
     if curve is None:
         return None
+    ahead = _forecast(curve)
     points = tuple((float(point.captions), point.cider_d) for point in curve.points)
     intervals = tuple(point.interval for point in curve.points)
-    ends = [end for interval in intervals if interval for end in (interval.low, interval.high)]
+    ahead_intervals = ahead.intervals if ahead else ()
+    ends = [end for one in (*intervals, *ahead_intervals) if one for end in (one.low, one.high)]
     return chart(
-        "CIDEr-D with fewer training captions",
-        axis("training captions", [at for at, _ in points]),
-        axis("CIDEr-D", [*(value for _, value in points), *ends]),
+        "CIDEr-D by number of training captions",
+        axis("training captions", [at for at, _ in (*points, *(ahead.points if ahead else ()))]),
+        axis("CIDEr-D", [*(value for _, value in (*points, *(ahead.points if ahead else ()))), *ends]),
         [Series("CIDEr-D", points, intervals)],
+        ahead=ahead,
     )
+
+
+def _forecast(curve: LearningCurve) -> Series | None:
+    """Go on from the last point as the sentence does: evenly with the logarithm, to twice the captions."""
+    last = curve.points[-1]
+    if curve.gain is None or curve.interval is None or not curve.more_captions:
+        return None
+    told = math.log1p(curve.more_captions / last.captions)
+    points, intervals = [], []
+    for step in range(_STEPS + 1):
+        grown = math.log1p(step / _STEPS) / told
+        points.append((last.captions * (1 + step / _STEPS), last.cider_d + grown * curve.gain))
+        low, high = (
+            max(0.0, last.cider_d + grown * end) for end in (curve.interval.low, curve.interval.high)
+        )
+        intervals.append(Interval(low, high))
+    return Series("forecast", tuple(points), tuple(intervals))
 
 
 def parts_by_kind(slices: Sequence[Slice]) -> dict[str, tuple[Part, ...]]:

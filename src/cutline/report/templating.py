@@ -5,14 +5,19 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
+import re
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from cutline.records import Interval
+
+_WHOLE: Final = re.compile(r"--[a-z]+(?:-[a-z]+)*|\b(?:BLEU|ROUGE|CIDEr)-\w\b|\b[\d.]+ %")
+_PARTING: Final = re.compile(r"(?<=\w)[_/|]+(?=\S)|(?<=\w{6})(?=\.\w{2,4}\b)")
+_LAST_MARK: Final = re.compile(r" (?=[.!?…。！？]+\s*$)")
 
 
 def render_page(template: str, *, script: str = "", **values: Any) -> str:
@@ -56,6 +61,9 @@ def _environment() -> Environment:
         "score": score,
         "percent": _unbroken_percent,
         "points": points,
+        "kept": keep_whole,
+        "parted": part_names,
+        "sentence": end_together,
         "loss": loss,
         "count": count,
         "between": between,
@@ -106,6 +114,36 @@ def points(value: float) -> str:
 def _unbroken_percent(value: float | None, digits: int = 1) -> str:
     """Keep figure and sign on one line of the page."""
     return percent(value, digits).replace(" ", "\u00a0")
+
+
+def keep_whole(text: str) -> Markup:
+    """Keep on one line what is read as one word but would be broken: options, names of metrics, percentages.
+
+    Example:
+        >>> keep_whole("BLEU-4 < 5; use --fix")
+        Markup('<span class="whole">BLEU-4</span> &lt; 5; use <span class="whole">--fix</span>')
+    """
+    return Markup(_WHOLE.sub(r'<span class="whole">\g<0></span>', str(escape(text))))
+
+
+def part_names(text: str) -> Markup:
+    """Let names of files, and lines of facts, be broken behind what parts their words, before anywhere else.
+
+    Example:
+        >>> part_names("photos/a_dog.jpg")
+        Markup('photos/<wbr>a_<wbr>dog.jpg')
+    """
+    return Markup(_PARTING.sub(r"\g<0><wbr>", str(escape(text))))
+
+
+def end_together(text: str) -> str:
+    """Keep a final mark from standing on a line alone where, as in many data sets, a blank precedes it.
+
+    Example:
+        >>> end_together("a dog runs .")
+        'a dog runs\\xa0.'
+    """
+    return _LAST_MARK.sub("\u00a0", text)
 
 
 def loss(value: float) -> str:

@@ -36,7 +36,7 @@ _LONG: Final = 4.0
 _LONG_TOKENS: Final = 25
 _LONGEST_REPEAT: Final = 4
 _RARE: Final = 2
-_FREQUENT: Final = 50
+_FREQUENT: Final = 30
 _SPELLED: Final = 5
 
 

@@ -26,14 +26,13 @@ from cutline.data.checks.pictures import Pictures, look_at_pictures, picture_fin
 from cutline.data.checks.report import CheckReport, Spread
 from cutline.data.checks.sentences import Sentences, cut_sentences
 from cutline.progress import Progress, Silent
-from cutline.records import SPLITS, Dataset, Example
+from cutline.records import LOST_IMAGES, SPLITS, Dataset, Example
 
 ReadFeatures: TypeAlias = Callable[[Sequence[str]], NDArray[Any]]
 """From digests of N images to their features, (N, D) or (N, R, D)."""
 
 _SHOWN: Final = 5
 _READ_AT_ONCE: Final = 256
-_LOST: Final = ("missing image", "unreadable image")
 
 
 def check_dataset(
@@ -101,12 +100,13 @@ def _report(
     train = sentences.of_split("train")
     common, distinct_captions, shared = _repeated(sentences)
     problems = (*dataset.problems, *pictures.broken)
+    lost = [problem for problem in problems if problem.kind in LOST_IMAGES]
     return CheckReport(
         source=dataset.source,
         format=dataset.format,
         images=len(usable),
         captions=len(lengths),
-        images_left_out=len(pictures.broken) + sum(problem.kind in _LOST for problem in dataset.problems),
+        images_left_out=len(lost),
         captions_per_image=Spread.of([len(example.captions) for example in usable]),
         splits=_count_splits(usable),
         level=sentences.tokenizer.level,

@@ -27,14 +27,19 @@ class Occurrence:
     images: tuple[str, ...] = ()
 
     def line(self) -> str:
-        """Return it as one line for people.
+        r"""Return it as one line for people.
 
         Example:
             >>> Occurrence("a.jpg", "cut at the 41st token", "a dog runs").line()
             "a.jpg: 'a dog runs': cut at the 41st token"
+            >>> print(Occurrence("a.jpg", caption=r"a dog\nruns").line())
+            a.jpg: 'a dog\nruns'
         """
         return ": ".join(
-            part for part in (self.where, repr(self.caption) if self.caption else "", self.detail) if part
+            # As it stands: an escape must not look like two.
+            part
+            for part in (self.where, f"'{self.caption}'" if self.caption else "", self.detail)
+            if part
         )
 
 

@@ -55,7 +55,7 @@ _ALL: Final = (
     Kind("no image named", "error", "the row names no image", _LEFT_OUT),
     Kind(
         "image without caption",
-        "warning",
+        "error",
         "none of its captions can be used",
         "write a caption, or remove the image",
     ),
@@ -96,8 +96,8 @@ _ALL: Final = (
         "give each image one split; --fix keeps the one farthest from training",
     ),
     # Captions by themselves.
-    Kind("empty caption", "warning", "no text", "write a caption, or remove the row"),
-    Kind("caption of only punctuation", "warning", "no word", "write a caption, or remove the row"),
+    Kind("empty caption", "error", "no text", "write a caption, or remove the row"),
+    Kind("caption of only punctuation", "error", "no word", "write a caption, or remove the row"),
     Kind("duplicate row", "note", "the same caption of the same image again; kept once", "remove it"),
     Kind(
         "same caption twice",

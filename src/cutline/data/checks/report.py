@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from cutline.data.checks.finding import Finding, by_severity
 from cutline.data.checks.kinds import SEVERITIES
-from cutline.records import Problem
+from cutline.records import LOST_IMAGES, LOST_ROWS, Problem
 from cutline.text import SPECIALS
 
 _SHOWN: Final = 5
@@ -47,7 +47,8 @@ class CheckReport:
         format: Name of the reader that read it.
         images: Number of images that can be used.
         captions: Number of their captions.
-        images_left_out: Number of images that are missing or cannot be read; in no other count.
+        images_left_out: Number of images that are missing, cannot be read or have no usable caption; in no
+            other count.
         captions_per_image: Over images.
         splits: Split → (images, captions); undecided ones under ``"none"``.
         level: Unit of the vocabulary, ``"word"`` or ``"character"``.
@@ -108,6 +109,17 @@ class CheckReport:
         return tuple(f"{finding.kind}: {finding.to_do}" for finding in self.findings)
 
     @property
+    def rows_left_out(self) -> int:
+        """Number of rows that are broken or say nothing."""
+        return sum(problem.kind in LOST_ROWS for problem in self.problems)
+
+    @property
+    def lists_all_lost(self) -> bool:
+        """Whether :meth:`lines` names every image and row that was left out."""
+        counts = Counter(problem.kind for problem in self.problems)
+        return all(counts[kind] <= _SHOWN for kind in (*LOST_IMAGES, *LOST_ROWS))
+
+    @property
     def in_two_splits(self) -> tuple[str, ...]:
         """The images that are in two splits, each with those splits; training refuses them."""
         return tuple(
@@ -134,6 +146,7 @@ class CheckReport:
         }
         return {
             **asdict(replace(self, findings=(), problems=())),
+            "rows_left_out": self.rows_left_out,
             "splits": splits,
             "token_histogram": histogram,
             "problems": problems,
@@ -146,8 +159,7 @@ class CheckReport:
         """Return the report as lines for people; each kind of fault is listed up to five times."""
         each, tokens = self.captions_per_image, self.tokens
         splits = [f"{name} {images:,} ({captions:,})" for name, (images, captions) in self.splits.items()]
-        more = "1 more image" if self.images_left_out == 1 else f"{self.images_left_out:,} more images"
-        left_out = f"; {more} left out" if self.images_left_out else ""
+        left_out = _left_out(self.images_left_out, self.rows_left_out)
         lines = [
             f"{self.source} (format {self.format}): {self.images:,} images, {self.captions:,} captions"
             f"{left_out}",
@@ -190,6 +202,18 @@ class CheckReport:
             f"{self.vocabulary_size:,} ({markers}{kept:,} of {self.distinct_tokens:,} different tokens of "
             "the train captions, those frequent enough)"
         )
+
+
+def _left_out(images: int, rows: int) -> str:
+    """Say how many images and rows were left out.
+
+    Example:
+        >>> _left_out(1, 0), _left_out(2, 1), _left_out(0, 3), _left_out(0, 0)
+        ('; 1 more image left out', '; 2 more images and 1 row left out', '; 3 rows left out', '')
+    """
+    parts = [f"{images:,} more image{'s' * (images > 1)}"] if images else []
+    parts += [f"{rows:,} row{'s' * (rows > 1)}"] if rows else []
+    return f"; {' and '.join(parts)} left out" if parts else ""
 
 
 def _bars(histogram: Mapping[int, int]) -> list[str]:

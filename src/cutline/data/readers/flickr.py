@@ -46,7 +46,7 @@ def read_flickr(source: Source) -> Rows:
             else:
                 unlisted.setdefault(image, (number, []))[1].append(match["caption"].strip())
     for image, (number, captions) in unlisted.items():
-        message = f"{image} is in no split list; left out"
+        message = f"{image} is in no split list, so it is in no split"
         yield Problem("in no split list", f"{place} {number}", message, tuple(captions))
     if not count:
         raise DataError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from cutline.data.readers.cells import is_image_name, wrong_type
@@ -22,7 +23,11 @@ def read_json_list(source: Source) -> Rows:
     Raises:
         DataError: The file is not JSON, is empty, or has another layout.
     """
-    value = _items(read_json(source.path), source)
+    whole = read_json(source.path)
+    value = _items(whole, source)
+    if isinstance(whole, dict) and _is_indexed(whole):
+        # There are no columns to name: the names of these keys are ours.
+        source = replace(source, image_column=None, caption_column=None)
     if not isinstance(value, list):
         found = (
             f"an object with the keys {', '.join(map(repr, value))}"

@@ -29,7 +29,12 @@ function serve(tools) {
   function matches(one, words) {
     return words.every((word) => one.text.includes(word))
       && (!part || part.value === "" || one.parts.includes(part.value))
-      && (!sure || sure.value === "" || one.confidence < Number(sure.value));
+      && (!sure || sure.value === "" || isAsSure(one.confidence, ...sure.value.split(" ")));
+  }
+
+  // Photos without a confidence are on neither side.
+  function isAsSure(confidence, side, limit) {
+    return side === "below" ? confidence < Number(limit) : confidence >= Number(limit);
   }
 
   // Photos without the figure stand last, whichever way the others are ordered.
