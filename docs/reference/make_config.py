@@ -15,7 +15,7 @@ from cutline.models.presets import PRESETS
 _HEAD = """\
 # Options
 
-Written by `python docs/reference/make_config.py`; edit `src/cutline/config.py` instead.
+Written by `python docs/reference/make_config.py`; edit `src/cutline/config/options.py` instead.
 
 Options come from the defaults below, then the preset (`--preset`), then a TOML file (`--config`), then
 `--set group.key=value`, then flags such as `--epochs`; later ones win. `config.toml` in a run folder holds

@@ -167,7 +167,7 @@ def test_the_rate_follows_the_schedule_and_batches_are_counted():
 
     learner, counter = trainer(), Counter()
     assert learner.learning_rate() == pytest.approx(0.02 / 5, rel=1e-3)
-    loss, accuracy = learner.train_epoch(batches(), 1, counter)
+    loss, accuracy, _ = learner.train_epoch(batches(), 1, counter)
     assert len(counter.seen) == 8
     assert counter.seen[-1] == pytest.approx({"loss": loss, "accuracy": accuracy})
     assert 0 < learner.learning_rate() < 0.02

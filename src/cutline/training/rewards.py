@@ -21,7 +21,7 @@ class CiderReward:
     Example:
         >>> reward = CiderReward({7: ["a dog <end>", "a brown dog <end>"], 8: ["two cats <end>"]})
         >>> reward([7, 7], ["a dog <end>", "a dog a"]).round(2).tolist()
-        [5.85, 3.39]
+        [5.26, 2.05]
     """
 
     def __init__(self, references: Mapping[int, Sequence[str]]) -> None:

@@ -1,0 +1,40 @@
+"""Frozen options, one group per room.
+
+They come from a preset, then a TOML file, then ``--set group.key=value``, later ones winning.
+"""
+
+from cutline.config.options import (
+    DataOptions,
+    DecoderOptions,
+    DecodingOptions,
+    EncoderOptions,
+    RunConfig,
+    SelfCriticalOptions,
+    TextOptions,
+    TrainingOptions,
+)
+from cutline.config.resolving import (
+    differences,
+    named_preset,
+    read_toml,
+    resolve,
+    to_toml,
+    validate,
+)
+
+__all__ = [
+    "DataOptions",
+    "DecoderOptions",
+    "DecodingOptions",
+    "EncoderOptions",
+    "RunConfig",
+    "SelfCriticalOptions",
+    "TextOptions",
+    "TrainingOptions",
+    "differences",
+    "named_preset",
+    "read_toml",
+    "resolve",
+    "to_toml",
+    "validate",
+]
