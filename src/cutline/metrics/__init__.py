@@ -11,13 +11,13 @@ from cutline.metrics.document_frequencies import DocumentFrequencies
 from cutline.metrics.function_words import ENGLISH_FUNCTION_WORDS
 from cutline.metrics.java import JavaScores, java_scores
 from cutline.metrics.lists import mutual_bleu_4, self_cider
-from cutline.metrics.markers import strip_markers
 from cutline.metrics.ptb import tokenise_ptb
 from cutline.metrics.references import ReferenceSet
 from cutline.metrics.rouge import RougeL, rouge_l
 from cutline.metrics.score import Scorer, score
 from cutline.metrics.signature import signature
 from cutline.metrics.significance import bootstrap_interval, compare, interval_of_mean
+from cutline.text.markers import strip_markers
 
 __all__ = [
     "ENGLISH_FUNCTION_WORDS",

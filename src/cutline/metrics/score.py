@@ -13,13 +13,13 @@ from cutline.metrics.cider import CiderD
 from cutline.metrics.contributions import METRICS, corpus_scores
 from cutline.metrics.document_frequencies import DocumentFrequencies
 from cutline.metrics.java import JavaScores, java_scores
-from cutline.metrics.markers import has_marker
 from cutline.metrics.ptb import tokenise_ptb
 from cutline.metrics.references import CookedHypotheses, Floats, ReferenceSet, Tokenise
 from cutline.metrics.rouge import RougeL
 from cutline.metrics.signature import signature
 from cutline.metrics.significance import intervals_of_scores
 from cutline.records import Scores
+from cutline.text.markers import has_marker
 
 _NO_FACTS: Final[Mapping[str, str]] = MappingProxyType({})
 

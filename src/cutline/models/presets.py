@@ -7,6 +7,18 @@ from typing import Any, Final
 
 from cutline.registry import require_known
 
+_WITH_ATTENTION: Final[Mapping[str, Any]] = {
+    "encoder": {"features": "grid"},
+    "training": {
+        "epochs": 12,
+        "learning_rate": 1e-3,
+        "label_smoothing": 0.1,
+        "weight_average": 0.999,
+        "precision": "auto",
+    },
+    "decoding": {"beam_size": 3},
+}
+
 PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
     # The classic recipe: 2048-d features when --encoder names such an encoder, 5 epochs, greedy decoding.
     "show_tell": {
@@ -21,31 +33,9 @@ PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
         "decoding": {"beam_size": 1},
     },
     # Looks at the regions of the picture anew for every word.
-    "attend": {
-        "encoder": {"features": "grid"},
-        "decoder": {"name": "attend", "embedding_units": 512, "lstm_units": 512},
-        "training": {
-            "epochs": 12,
-            "learning_rate": 1e-3,
-            "label_smoothing": 0.1,
-            "weight_average": 0.999,
-            "precision": "auto",
-        },
-        "decoding": {"beam_size": 3},
-    },
+    "attend": {**_WITH_ATTENTION, "decoder": {"name": "attend", "embedding_units": 512, "lstm_units": 512}},
     # The same with one LSTM to look and one to speak.
-    "up_down": {
-        "encoder": {"features": "grid"},
-        "decoder": {"name": "up_down", "embedding_units": 512, "lstm_units": 512},
-        "training": {
-            "epochs": 12,
-            "learning_rate": 1e-3,
-            "label_smoothing": 0.1,
-            "weight_average": 0.999,
-            "precision": "auto",
-        },
-        "decoding": {"beam_size": 3},
-    },
+    "up_down": {**_WITH_ATTENTION, "decoder": {"name": "up_down", "embedding_units": 512, "lstm_units": 512}},
 }
 
 

@@ -101,6 +101,10 @@ def _run_phase(
     going_on = last == phase.objective
     if not going_on and is_phase_finished(checkpoint.history, phase):
         return checkpoint
+    if not going_on:
+        # Before the trainer is made, because its averaged weights begin at what it finds.
+        assign_arrays(decoder, load_bundle(corridor.folder / layout.BUNDLE).decoder_arrays)
+        progress.note(f"from epoch {checkpoint.best_epoch} on: training on the score of its own captions")
     if phase.objective == "cross_entropy":
         options = corridor.options.training
         trainer: Trainer = Trainer(decoder, options, -(-len(table) // options.batch_size) * options.epochs)
@@ -109,10 +113,6 @@ def _run_phase(
         hooks = replace(hooks, train_batches=lambda epoch: corridor.image_batches(table, epoch))
     if going_on and checkpoint.history:
         trainer.restore(checkpoint.state)
-    elif checkpoint.history:
-        assign_arrays(decoder, load_bundle(corridor.folder / layout.BUNDLE).decoder_arrays)
-        trainer.start_average()
-        progress.note(f"from epoch {checkpoint.best_epoch} on: training on the score of its own captions")
     return run_phase(phase, trainer, hooks, checkpoint, progress)
 
 

@@ -46,11 +46,6 @@ class AveragingAdamW(keras.optimizers.AdamW):
         for average, variable in zip(self._averages, self._trainable_variables, strict=True):
             average.assign(share * average + (1.0 - share) * variable)
 
-    def start_average(self) -> None:
-        """Let the averages begin at the weights as they are now."""
-        for average, variable in zip(self._averages, self._trainable_variables, strict=False):
-            average.assign(variable)
-
     @contextmanager
     def averaged(self) -> Iterator[None]:
         """Put the averages in the place of the weights for a while; does nothing when there are none."""

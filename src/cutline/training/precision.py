@@ -14,7 +14,8 @@ def choose_precision(
     """Return the precision itself, or what ``"auto"`` means here.
 
     bfloat16 has the range of float32 and 8 bits of precision. Processors with instructions for it (AVX-512
-    BF16, AMX) multiply it about twice as fast; others must imitate it and are slower than with float32.
+    BF16, AMX) multiply it faster than float32; others must imitate it and are slower.
+    ``benchmarks/precision.py`` measures it.
 
     Args:
         asked: As in the options.

@@ -106,10 +106,6 @@ class Trainer:
             values = self.decoder.evaluate(batches, verbose=0, return_dict=True)
         return float(values["loss_per_token"]), float(values["word_accuracy"])
 
-    def start_average(self) -> None:
-        """Let the averaged weights begin at the present ones."""
-        self._optimizer.start_average()
-
     def averaged(self) -> contextlib.AbstractContextManager[None]:
         """Let the decoder have its averaged weights for a while, to be measured or saved."""
         return self._optimizer.averaged()

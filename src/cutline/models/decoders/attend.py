@@ -21,7 +21,7 @@ class Attend(AttentionDecoder):
     def make_recurrence(self) -> None:
         """Make the gate on the context, and the LSTM's part that depends on the state."""
         self.gate = self.dense(self.options.lstm_units, "gate", activation="sigmoid")
-        self.state_gates = self.linear(4 * self.options.lstm_units, "state_gates")
+        self.state_gates = self.dense(4 * self.options.lstm_units, "state_gates", use_bias=False)
 
     def advance(self, word_gates: Tensor, memory: Memory, state: RecurrentState) -> RecurrentState:
         """Look with the last hidden state, then read word and view."""

@@ -83,7 +83,7 @@ class AttentionDecoder(Decoder):
         super().__init__(*arguments)
         require_features(self.options.name, "grid" if len(self.feature_shape) == 2 else "pooled")
         options, units = self.options, self.options.lstm_units
-        self.project_regions = self.linear(units, "project_regions")
+        self.project_regions = self.dense(units, "project_regions", use_bias=False)
         self.region_bias = self.add_weight(shape=(units,), initializer="zeros", name="region_bias")
         self.drop_features = self.dropout(options.feature_dropout, "drop_features")
         self.make_keys = self.dense(options.attention_units, "make_keys")
@@ -96,7 +96,7 @@ class AttentionDecoder(Decoder):
         self.make_recurrence()
         self.drop_output = self.dropout(options.dropout, "drop_output")
         self.read_hidden = self.dense(options.embedding_units, "read_hidden")
-        self.read_context = self.linear(options.embedding_units, "read_context")
+        self.read_context = self.dense(options.embedding_units, "read_context", use_bias=False)
         self.predict_token = self.dense(self.vocabulary_size, "predict_token")
 
     def make_recurrence(self) -> None:
@@ -106,15 +106,6 @@ class AttentionDecoder(Decoder):
     def advance(self, word_gates: Tensor, memory: Memory, state: RecurrentState) -> RecurrentState:
         """Read one word (its part of the first LSTM's gates, (B, 4H)) and look at the image."""
         raise NotImplementedError
-
-    def linear(self, units: int, name: str) -> keras.layers.Dense:
-        """Return a seeded dense layer without bias."""
-        return keras.layers.Dense(
-            units,
-            use_bias=False,
-            kernel_initializer=keras.initializers.GlorotUniform(seed=self.next_seed()),
-            name=name,
-        )
 
     def remember(self, features: Tensor, training: bool = False) -> Memory:
         """Compute once per image what every step needs: features (B, R, D) → :class:`Memory`."""

@@ -47,11 +47,14 @@ class Decoder(keras.Model):
         """Return a seed that no other layer of this decoder has."""
         return next(self._seeds)
 
-    def dense(self, units: int, name: str, activation: str | None = None) -> keras.layers.Dense:
+    def dense(
+        self, units: int, name: str, activation: str | None = None, use_bias: bool = True
+    ) -> keras.layers.Dense:
         """Return a seeded dense layer."""
         return keras.layers.Dense(
             units,
             activation=activation,
+            use_bias=use_bias,
             kernel_initializer=keras.initializers.GlorotUniform(seed=self.next_seed()),
             name=name,
         )

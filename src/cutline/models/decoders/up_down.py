@@ -24,7 +24,7 @@ class UpDown(AttentionDecoder):
     def make_recurrence(self) -> None:
         """Make the parts of both LSTMs that depend on the state."""
         units = self.options.lstm_units
-        self.attention_gates = self.linear(4 * units, "attention_gates")
+        self.attention_gates = self.dense(4 * units, "attention_gates", use_bias=False)
         self.language_gates = self.dense(4 * units, "language_gates")
 
     def advance(self, word_gates: Tensor, memory: Memory, state: RecurrentState) -> RecurrentState:
