@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# What takes long on a busy machine is not wrong for it.
+settings.register_profile("cutline", deadline=None)
+settings.load_profile("cutline")
 
 # TensorFlow reads both when it is imported, which the first heavy test does.
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from tests.fakes import ScriptedStepModel
 
-from cutline.captioner import Captioner, decode, measure_signals
+from cutline.captioner import Captioner, measure_signals
 from cutline.config import DecoderOptions, DecodingOptions
 from cutline.data.feature_store import FeatureStore
 from cutline.errors import BundleError, ConfigError, ImageError
@@ -22,6 +22,7 @@ from cutline.runtime import Bundle
 from cutline.runtime.confidence import Confidence, TrainingFeatures
 from cutline.text import Tokenizer, Vocabulary
 from cutline.text.vocabulary import SPECIALS
+from cutline.writing import Writer
 
 WORDS = Vocabulary((*SPECIALS, "red", "green", "dot", "big"), Tokenizer())
 END, RED, GREEN, DOT, BIG = 3, 4, 5, 6, 7
@@ -126,7 +127,7 @@ def test_numbers_out_of_range_are_refused_before_any_image_is_read(beam_size, n_
     with pytest.raises(ConfigError, match=message):
         captioner(session).caption_all(["there-is-no-such.png"], beam_size, n_best)
     with pytest.raises(ConfigError, match="n_best"):
-        decode(session, np.zeros((1, 1)), WORDS, DecodingOptions(), n_best=2)
+        Writer(session, WORDS).write(np.zeros((1, 1)), DecodingOptions(), n_best=2)
     assert session.encoded == []
 
 
@@ -195,7 +196,7 @@ def test_features_are_rounded_as_those_of_a_store_are(files, tmp_path):
     with FeatureStore.open(tmp_path / "store", {}, (5,)) as store:
         store.append([digest], sharp)
         stored = store.read([0])
-    decode(Sharp(), stored, WORDS, DecodingOptions())
+    Writer(Sharp(), WORDS).write(stored, DecodingOptions())
     captioner(Sharp()).caption(files[0])
     list(captioner(Sharp()).caption_all([files[0]]))
     assert len(seen) == 3

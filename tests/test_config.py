@@ -106,7 +106,7 @@ def test_an_option_like_no_other_lists_the_known_ones():
 
 @pytest.mark.parametrize("assignment", ["training.epochs", "=3", " =3"])
 def test_an_assignment_has_a_key_and_a_value(assignment):
-    with pytest.raises(ConfigError, match=r"expected group\.key=value, e\.g\. training\.epochs=20"):
+    with pytest.raises(ConfigError, match=r"expected group\.key=value, e\.g\. decoding\.beam_size=5"):
         resolve("p", {}, assignments=[assignment])
 
 

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from tests.fakes import ScriptedStepModel
 
-from cutline.captioner import decode
 from cutline.config import DecodingOptions, validate
 from cutline.errors import ConfigError
 from cutline.records import Hypothesis
 from cutline.text import Tokenizer, Vocabulary
 from cutline.text.vocabulary import SPECIALS
 from cutline.wishes import Wishes, filters_of, function_word_ids
+from cutline.writing import Writer
 
 WORDS = Vocabulary(
     (
@@ -55,7 +55,9 @@ def captions(
     model = ScriptedStepModel(likes_to_ramble(len(vocabulary)), start_id=2)
     features = np.arange(images, dtype=np.float32)[:, None]
     decoding = DecodingOptions(**{"max_length": 10, **options})
-    return [one for found in decode(model, features, vocabulary, decoding, n_best, wishes) for one in found]
+    return [
+        one for found in Writer(model, vocabulary).write(features, decoding, n_best, wishes) for one in found
+    ]
 
 
 WAYS = [{"beam_size": 1}, {"beam_size": 3}, {"temperature": 1.0}, {"beam_size": 4, "groups": 2}]

@@ -14,27 +14,16 @@ from numpy.typing import NDArray
 from cutline.config import DecodingOptions, validate
 from cutline.data.feature_store import as_stored
 from cutline.data.images import decode_image
-from cutline.decoding import (
-    DecodeResult,
-    Filters,
-    Groups,
-    Narrowing,
-    StepModel,
-    agreement,
-    beam,
-    greedy,
-    rescore,
-    sample,
-)
+from cutline.decoding import StepModel, agreement, rescore, sample
 from cutline.errors import ConfigError, ImageError
 from cutline.records import CaptionedImage, Hypothesis
 from cutline.runtime import Bundle, Session, load_bundle, open_session
 from cutline.runtime.bundle import find_bundle
 from cutline.runtime.confidence import Confidence, TrainingFeatures
-from cutline.text import Vocabulary
-from cutline.text.glossary import Glossary
 from cutline.text.vocabulary import END_ID, START_ID
+from cutline.voters import Voters
 from cutline.wishes import NEVER_WRITTEN, NO_WISHES, Wishes, filters_of
+from cutline.writing import Writer, check_n_best
 
 _SAMPLES: Final = 4
 # An end marker that the model thinks impossible must not turn a mean into infinity.
@@ -42,88 +31,6 @@ _LEAST: Final = -30.0
 
 Image = Any
 """A path, the bytes of an image file, a Pillow image, or an array (H, W, 3) of uint8."""
-
-
-def decode(
-    model: StepModel[Any],
-    features: NDArray[Any],
-    vocabulary: Vocabulary,
-    options: DecodingOptions,
-    n_best: int = 1,
-    wishes: Wishes = NO_WISHES,
-) -> list[list[Hypothesis]]:
-    """Write captions for features that are already there.
-
-    Args:
-        model: The step model.
-        features: (B, ...), float.
-        vocabulary: Turns ids into text; markers and ``<unk>`` are never written.
-        options: Drawn at random with a ``temperature``; else greedy for ``beam_size`` 1, beam search above.
-        n_best: Hypotheses per image, best first; at most ``beam_size`` where they are searched for. Drawn
-            ones may be the same.
-        wishes: What else is asked of captions. A preferred term is in a hypothesis' text alone.
-
-    Returns:
-        One list per image.
-
-    Raises:
-        ConfigError: ``n_best`` is below 1 or above the beam size, or the wishes cannot be fulfilled.
-    """
-    options = wishes.options(options)
-    _check_n_best(n_best, options)
-    filters = filters_of(options, vocabulary, wishes)
-    glossary = Glossary(wishes.glossary, vocabulary.tokenizer)
-    found: list[list[Hypothesis]] = []
-    for at in range(0, len(features), options.batch_size):
-        batch = np.asarray(features[at : at + options.batch_size], np.float32)
-        found += [
-            [_hypothesis(result, vocabulary, glossary) for result in results]
-            for results in _write(model, batch, options, filters, n_best)
-        ]
-    return found
-
-
-def _check_n_best(n_best: int, options: DecodingOptions) -> None:
-    if n_best >= 1 and options.temperature:
-        return
-    if not 1 <= n_best <= options.beam_size:
-        raise ConfigError(
-            f"n_best is {n_best}, allowed is 1 to the beam size ({options.beam_size}); raise --beam-size"
-        )
-
-
-def _write(
-    model: StepModel[Any], features: NDArray[Any], options: DecodingOptions, filters: Filters, n_best: int
-) -> list[list[DecodeResult]]:
-    ids = (START_ID, END_ID, options.max_length)
-    if options.temperature:
-        narrowing = Narrowing(options.temperature, options.top_k, options.top_p)
-        drawn = sample(model, features, *ids, n_best, options.seed, NEVER_WRITTEN, filters, narrowing)
-        return [sorted(results, key=lambda result: -result.log_probability) for results in drawn]
-    # Required words need a search even where one beam is wanted: greedily they would come last.
-    if options.beam_size == 1 and not filters.required:
-        return [[result] for result in greedy(model, features, *ids, NEVER_WRITTEN, filters)]
-    return beam(
-        model,
-        features,
-        *ids,
-        beam_size=options.beam_size,
-        length_penalty=options.length_penalty,
-        n_best=n_best,
-        forbidden=NEVER_WRITTEN,
-        filters=filters,
-        groups=Groups(options.groups, options.diversity),
-    )
-
-
-def _hypothesis(result: DecodeResult, vocabulary: Vocabulary, glossary: Glossary) -> Hypothesis:
-    tokens = tuple(vocabulary.decode(result.token_ids))
-    return Hypothesis(
-        text=vocabulary.tokenizer.detokenise(glossary.apply(tokens)),
-        tokens=tokens,
-        token_ids=result.token_ids,
-        log_probability=result.log_probability,
-    )
 
 
 def measure_signals(
@@ -192,6 +99,15 @@ def with_confidence(
     ]
 
 
+def require_voters(bundle: Bundle, options: DecodingOptions) -> None:
+    """Raise ConfigError where options ask for a consensus and the bundle carries nobody to vote."""
+    if options.consensus and bundle.neighbours is None:
+        raise ConfigError(
+            f"decoding.consensus is {options.consensus}, but the model carries no captions of training "
+            "images; train it with training.keep_captions=true (--resume adds them to a run), or set it to 0"
+        )
+
+
 class Captioner:
     """Writes captions for images with a trained model.
 
@@ -207,6 +123,8 @@ class Captioner:
         self.session = session
         self.vocabulary = bundle.vocabulary
         self.wishes = wishes
+        voters = Voters(bundle.neighbours, bundle.vocabulary.tokenizer) if bundle.neighbours else None
+        self.writer = Writer(session, bundle.vocabulary, voters)
 
     @classmethod
     def load(cls, model: str | Path) -> Captioner:
@@ -221,16 +139,25 @@ class Captioner:
 
     def without_confidence(self) -> Captioner:
         """Return one that writes the same captions and does not say how sure it is, which is faster."""
-        return Captioner(replace(self.bundle, confidence=None), self.session, self.wishes)
+        return self._changed(replace(self.bundle, confidence=None), self.wishes)
 
     def with_wishes(self, wishes: Wishes) -> Captioner:
         """Return one that writes captions as they are wished for.
 
         Raises:
-            ConfigError: The wishes contradict each other, or a required word is not known.
+            ConfigError: The wishes contradict each other, a required word is not known, or a consensus is
+                wished for and the model carries no captions of training images.
         """
-        filters_of(wishes.options(self.bundle.decoding), self.vocabulary, wishes)
-        return Captioner(self.bundle, self.session, wishes)
+        options = wishes.options(self.bundle.decoding)
+        require_voters(self.bundle, options)
+        filters_of(options, self.vocabulary, wishes)
+        return self._changed(self.bundle, wishes)
+
+    def _changed(self, bundle: Bundle, wishes: Wishes) -> Captioner:
+        changed = Captioner(bundle, self.session, wishes)
+        # What the voters have counted is counted once.
+        changed.writer = self.writer
+        return changed
 
     def caption(self, image: Image, beam_size: int | None = None, n_best: int = 1) -> list[Hypothesis]:
         """Caption one image.
@@ -295,7 +222,7 @@ class Captioner:
         ]
 
     def _write(self, features: NDArray[Any], options: DecodingOptions, n_best: int) -> list[list[Hypothesis]]:
-        found = decode(self.session, features, self.vocabulary, options, n_best, self.wishes)
+        found = self.writer.write(features, options, n_best, self.wishes)
         confidence = self.bundle.confidence
         if confidence is None:
             return found
@@ -314,5 +241,5 @@ class Captioner:
         if beam_size is None and not defaults.temperature and n_best > size:
             size = -(-n_best // defaults.groups) * defaults.groups
         options = validate(DecodingOptions, {**defaults.model_dump(), "beam_size": size})
-        _check_n_best(n_best, options)
+        check_n_best(n_best, options)
         return options

@@ -37,6 +37,7 @@ class Wishes:
         no_repeat_ngram: Tokens in a row that come once at the most; the model's own option when None.
         characters: Most characters of a caption, spaces and preferred terms counted.
         glossary: Term → what is written in its place, once the caption is done.
+        decoding: Other decoding options by name, over the model's own.
 
     Example:
         >>> Wishes(min_length=5).options(DecodingOptions()).min_length
@@ -49,11 +50,12 @@ class Wishes:
     no_repeat_ngram: int | None = None
     characters: int | None = None
     glossary: Mapping[str, str] = field(default_factory=dict)
+    decoding: Mapping[str, object] = field(default_factory=dict)
 
     def options(self, defaults: DecodingOptions) -> DecodingOptions:
         """Return options with what was asked for in their place; ConfigError when they do not fit."""
         asked = {"min_length": self.min_length, "no_repeat_ngram": self.no_repeat_ngram}
-        changes = {key: value for key, value in asked.items() if value is not None}
+        changes = {**self.decoding, **{key: value for key, value in asked.items() if value is not None}}
         return validate(DecodingOptions, {**defaults.model_dump(), **changes}) if changes else defaults
 
 

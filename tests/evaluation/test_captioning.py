@@ -11,6 +11,7 @@ from cutline.progress import Silent
 from cutline.records import Example
 from cutline.text import Tokenizer, Vocabulary
 from cutline.text.vocabulary import SPECIALS
+from cutline.writing import Writer
 
 WORDS = Vocabulary((*SPECIALS, *(f"w{number}" for number in range(9))), Tokenizer(level="word"))
 
@@ -33,10 +34,9 @@ def test_examples_are_captioned_from_their_features_in_order():
 
     examples = [example(str(number), "any") for number in (7, 1, 4, 0, 8)]
     hypotheses = caption_examples(
-        ScriptedStepModel(name_the_image, start_id=2),
+        Writer(ScriptedStepModel(name_the_image, start_id=2), WORDS),
         features,
         examples,
-        WORDS,
         DecodingOptions(batch_size=2),
         Silent(),
     )
@@ -57,7 +57,7 @@ def test_a_beam_is_kept_whole_and_its_first_is_the_caption():
         model, options = ScriptedStepModel(two_ways, start_id=2), DecodingOptions(beam_size=beam_size)
         examples = [example(str(number), "any") for number in (7, 1)]
         read = lambda digests: np.array([[int(digest[0])] for digest in digests], np.float16)  # noqa: E731
-        return function(model, read, examples, WORDS, options, Silent())
+        return function(Writer(model, WORDS), read, examples, options, Silent())
 
     lists = run(caption_lists, 2)
     assert {key: [h.text for h in found] for key, found in lists.items()} == {

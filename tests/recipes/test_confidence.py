@@ -11,10 +11,13 @@ import pytest
 from tests.fakes import ActingProgress
 
 from cutline.captioner import Captioner
+from cutline.data.splits import load_splits
+from cutline.errors import ConfigError
 from cutline.recipes import confidence as recipe
 from cutline.recipes.evaluate import evaluate
 from cutline.recipes.train import train
 from cutline.runtime import load_bundle, save_bundle
+from cutline.wishes import Wishes
 
 
 @pytest.fixture
@@ -89,3 +92,38 @@ def test_an_evaluation_with_a_model_without_confidence_has_none(world, finished)
     result = evaluate(finished, world.table, split="all")
     assert result.confidences == {}
     assert result.calibration is None
+
+
+def test_a_run_keeps_the_captions_of_its_training_images_once(world, finished):
+    neighbours = load_bundle(finished / "bundle").neighbours
+    assert neighbours is not None
+    assert sorted(map(len, neighbours.captions)) != []
+    splits = load_splits(finished / "split.csv", key="image_id")
+    assert set(neighbours.image_ids) == {name for name, split in splits.items() if split == "train"}
+    written = (finished / "bundle" / "manifest.json").stat().st_mtime_ns
+    train(world.table, run=finished, resume=True)
+    assert (finished / "bundle" / "manifest.json").stat().st_mtime_ns == written
+
+
+def test_captions_that_shall_not_be_kept_are_not(world, tmp_path):
+    options = {**world.options, "training.keep_captions": False, "training.epochs": 1}
+    run = train(world.table, "show_tell", tmp_path / "run", overrides=options)
+    assert load_bundle(tmp_path / "run" / "bundle").neighbours is None
+    with pytest.raises(
+        ConfigError, match=r"consensus is 3, but the model carries no captions"
+    ):
+        evaluate(run.folder, world.table, split="val", overrides={"decoding.consensus": 3})
+    with pytest.raises(ConfigError, match="carries no captions"):
+        Captioner.load(run.folder).with_wishes(Wishes(decoding={"consensus": 3}))
+    with pytest.raises(ConfigError, match=r"decoding\.consensus needs"):
+        train(world.table, "show_tell", tmp_path / "other", overrides={**options, "decoding.consensus": 3})
+
+
+def test_an_evaluation_by_consensus_gives_the_captions_that_captioning_gives(world, finished):
+    chosen = {"decoding.consensus": 3, "decoding.beam_size": 2, "decoding.consensus_draws": 4}
+    result = evaluate(finished, world.table, split="all", overrides=chosen)
+    assert "captions of the 3 nearest training images" in result.decoding
+    wishes = Wishes(decoding={key.partition(".")[2]: value for key, value in chosen.items()})
+    captioner = Captioner.load(finished).with_wishes(wishes)
+    for image_id, path in result.images.items():
+        assert captioner.caption(path)[0].text == result.captions[image_id]

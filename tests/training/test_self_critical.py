@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cutline.captioner import decode
 from cutline.config import DecoderOptions, DecodingOptions, SelfCriticalOptions, TrainingOptions
 from cutline.data.batches import ImageBatch
 from cutline.decoding import DecodeResult
@@ -21,6 +20,7 @@ from cutline.text.vocabulary import END_ID, START_ID
 from cutline.training.determinism import make_deterministic
 from cutline.training.rewards import CiderReward
 from cutline.training.self_critical import SelfCriticalTrainer, relative_rewards
+from cutline.writing import Writer
 
 CAPTIONS = ["a red dot", "two green squares", "a blue line here"]
 VOCABULARY = build_vocabulary(CAPTIONS, Tokenizer())
@@ -69,7 +69,7 @@ def train(trainer: SelfCriticalTrainer, count: int, monkeypatch: Any, epoch: int
 
 
 def captions_of(trainer: SelfCriticalTrainer) -> list[str]:
-    found = decode(DecoderSession(trainer.decoder), FEATURES, VOCABULARY, DecodingOptions(max_length=6))
+    found = Writer(DecoderSession(trainer.decoder), VOCABULARY).write(FEATURES, DecodingOptions(max_length=6))
     return [hypotheses[0].text for hypotheses in found]
 
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cutline.captioner import decode
 from cutline.config import DecoderOptions, DecodingOptions, TrainingOptions
 from cutline.errors import FeatureStoreError, RunError
 from cutline.models.decoders import Decoder, build_decoder
@@ -16,6 +15,7 @@ from cutline.progress import Silent
 from cutline.text import Tokenizer, build_vocabulary
 from cutline.training.determinism import make_deterministic
 from cutline.training.trainer import Trainer
+from cutline.writing import Writer
 
 CAPTIONS = {(1.0, 0.0): "a red dot", (0.0, 1.0): "two green squares here", (0.5, 0.5): "nothing"}
 VOCABULARY = build_vocabulary(CAPTIONS.values(), Tokenizer())
@@ -62,7 +62,7 @@ def one_epoch(trainer: Trainer, epoch: int = 1) -> tuple[float, float]:
 
 def captions_of(decoder: Decoder) -> list[str]:
     features = as_seen(decoder.options.name, np.array(list(CAPTIONS), np.float32))
-    found = decode(DecoderSession(decoder), features, VOCABULARY, DecodingOptions(max_length=6))
+    found = Writer(DecoderSession(decoder), VOCABULARY).write(features, DecodingOptions(max_length=6))
     return [hypotheses[0].text for hypotheses in found]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from math import floor
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +12,7 @@ import typer
 
 from cutline.cli.door import door
 from cutline.cli.failures import DONE, SOME_FAILED
+from cutline.cli.options import Assignments
 from cutline.cli.progress import spell_count
 from cutline.cli.screen import Screen, visible
 from cutline.errors import ConfigError, RunError
@@ -91,6 +92,7 @@ def caption(
     no_repeat_ngram: NoRepeat = None,
     characters: Characters = None,
     glossary: Glossary = None,
+    assignments: Assignments = None,
     output: Output = None,
     overwrite: Overwrite = False,
 ) -> int:
@@ -119,6 +121,7 @@ def caption(
         no_repeat_ngram=no_repeat_ngram,
         characters=characters,
         glossary={} if glossary is None else read_glossary(glossary),
+        decoding=_decoding(assignments or ()),
     )
     found = recipe.caption(
         paths,
@@ -145,6 +148,18 @@ def caption(
         count = f"{records.need_person:,} of {spell_count(records.done, 'captions')}"
         screen.progress.note(f"{count} {verb} a person (confidence below {least:g})")
     return SOME_FAILED if records.failed else DONE
+
+
+def _decoding(assignments: Sequence[str]) -> dict[str, object]:
+    from cutline.config import read_assignments
+
+    found = {}
+    for key, value in read_assignments(assignments).items():
+        group, _, name = key.rpartition(".")
+        if group != "decoding":
+            raise ConfigError(f"--set {key}: a finished model has options of decoding alone; see decoding.*")
+        found[name] = value
+    return found
 
 
 def _probability(value: str | None) -> float | None:

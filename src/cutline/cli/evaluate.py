@@ -12,6 +12,7 @@ import typer
 from cutline.cli.door import door
 from cutline.cli.failures import DONE, SOME_FAILED
 from cutline.cli.options import (
+    Assignments,
     CaptionColumn,
     Data,
     Format,
@@ -62,11 +63,13 @@ def evaluate(
     caption_column: CaptionColumn = None,
     group_column: GroupColumn = None,
     learning_curve: AlsoParts = False,
+    assignments: Assignments = None,
 ) -> int:
     """Caption one split of a data set and score the captions.
 
     Writes evaluation.json, captions.json (for COCO's tools) and report.html.
     """
+    from cutline.config import read_assignments
     from cutline.runtime.bundle import find_bundle
 
     # Before TensorFlow, which takes seconds to import, is asked for.
@@ -81,7 +84,10 @@ def evaluate(
         images=images,
         split=split,
         out=out,
-        overrides=reading_overrides(format, image_column, caption_column, group_column),
+        overrides={
+            **read_assignments(assignments or ()),
+            **reading_overrides(format, image_column, caption_column, group_column),
+        },
         learning_curve=learning_curve,
         progress=screen.progress,
     )

@@ -42,6 +42,16 @@ GroupColumn = Annotated[
 ]
 
 
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="One option over the model's own, e.g. decoding.beam_size=5; may be repeated.",
+    ),
+]
+
+
 def reading_overrides(
     format: str | None,
     image_column: str | None,

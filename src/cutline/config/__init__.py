@@ -16,6 +16,7 @@ from cutline.config.options import (
 from cutline.config.resolving import (
     differences,
     named_preset,
+    read_assignments,
     read_toml,
     resolve,
     to_toml,
@@ -33,6 +34,7 @@ __all__ = [
     "TrainingOptions",
     "differences",
     "named_preset",
+    "read_assignments",
     "read_toml",
     "resolve",
     "to_toml",

@@ -86,6 +86,10 @@ class TrainingOptions(_Frozen):
     validation_images: int = Field(
         1000, ge=1, description="val images captioned after each epoch at the most"
     )
+    keep_captions: bool = Field(
+        True,
+        description="keep training captions in the bundle: for consensus, and to show similar images",
+    )
     seed: int = Field(0, ge=0, description="seed of weights, dropout and shuffling")
 
 
@@ -134,6 +138,20 @@ class DecodingOptions(_Frozen):
     )
     seed: int = Field(0, ge=0, description="seed of the draws")
     batch_size: int = Field(64, ge=1, description="images decoded at once")
+    consensus: int = Field(
+        0,
+        ge=0,
+        description="training images most like the picture whose captions choose among the model's; "
+        "0: the most probable caption is taken",
+    )
+    consensus_draws: int = Field(
+        20, ge=0, description="with consensus, captions drawn to choose from, beside the beams"
+    )
+    consensus_likelihood: float = Field(
+        0.2,
+        ge=0,
+        description="with consensus, what a nat per token weighs against a point of CIDEr-D (of 10)",
+    )
 
     @model_validator(mode="after")
     def _refuse_contradictions(self) -> DecodingOptions:
@@ -145,6 +163,8 @@ class DecodingOptions(_Frozen):
             raise ValueError(
                 "a temperature draws captions and a beam_size searches for them: set one of them"
             )
+        if self.temperature and self.consensus:
+            raise ValueError("a temperature draws captions and a consensus chooses one: set one of them")
         if not self.temperature and (self.top_k or self.top_p < 1):
             raise ValueError("top_k and top_p narrow what is drawn: they need a temperature, such as 1")
         return self
@@ -161,3 +181,9 @@ class RunConfig(_Frozen):
     training: TrainingOptions = TrainingOptions()
     self_critical: SelfCriticalOptions = SelfCriticalOptions()
     decoding: DecodingOptions = DecodingOptions()
+
+    @model_validator(mode="after")
+    def _keep_those_who_vote(self) -> RunConfig:
+        if self.decoding.consensus and not self.training.keep_captions:
+            raise ValueError("decoding.consensus needs the captions that training.keep_captions keeps")
+        return self

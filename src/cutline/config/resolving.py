@@ -47,16 +47,32 @@ def resolve(
     _merge(values, preset_values)
     if file is not None:
         _merge(values, read_toml(file))
-    for assignment in assignments:
-        key, separator, text = assignment.partition("=")
-        if not separator or not key.strip():
-            raise ConfigError(f"--set {assignment!r}: expected group.key=value, e.g. training.epochs=20")
-        _assign(values, key.strip(), _read_value(text.strip()))
+    for key, value in read_assignments(assignments).items():
+        _assign(values, key, value)
     for key, value in (overrides or {}).items():
         if value is not None:
             _assign(values, key, value)
     values["preset"] = preset
     return validate(RunConfig, values)
+
+
+def read_assignments(assignments: Iterable[str]) -> dict[str, object]:
+    """Read ``"group.key=value"`` items; the value is read as TOML, else as a string.
+
+    Raises:
+        ConfigError: An item has another form.
+
+    Example:
+        >>> read_assignments(["decoding.beam_size=3", "encoder.name=resnet50"])
+        {'decoding.beam_size': 3, 'encoder.name': 'resnet50'}
+    """
+    found: dict[str, object] = {}
+    for assignment in assignments:
+        key, separator, text = assignment.partition("=")
+        if not separator or not key.strip():
+            raise ConfigError(f"--set {assignment!r}: expected group.key=value, e.g. decoding.beam_size=5")
+        found[key.strip()] = _read_value(text.strip())
+    return found
 
 
 def named_preset(asked: str | None, file: Path | None, assignments: Iterable[str] = ()) -> str | None:

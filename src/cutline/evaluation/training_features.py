@@ -1,4 +1,4 @@
-"""A small summary of the training images' features, to be carried in the bundle."""
+"""A small summary of the training images' features, and their captions, to be carried in the bundle."""
 
 from __future__ import annotations
 
@@ -10,9 +10,14 @@ import numpy as np
 
 from cutline.evaluation.captioning import ReadFeatures
 from cutline.evaluation.neighbours import read_directions
+from cutline.evaluation.scoring import plain_captions
+from cutline.records import Example
 from cutline.runtime.confidence import Directions, TrainingFeatures, scaled
+from cutline.runtime.neighbours import Neighbours
 
 _IMAGES: Final = 4096
+# Five captions each are 100,000 captions, some 10 MB.
+_NEIGHBOURS: Final = 20_000
 _AXES: Final = 64
 
 
@@ -26,8 +31,34 @@ def summarise_features(read: ReadFeatures, digests: Sequence[str]) -> TrainingFe
         read: Digests to features, (N, D) or (N, R, D).
         digests: Of the training images, one at least.
     """
-    chosen = sorted(digests, key=lambda digest: hashlib.sha256(digest.encode()).digest())[:_IMAGES]
-    found = read_directions(read, chosen)
+    return _summarise(read, sorted(digests, key=_in_any_order)[:_IMAGES])
+
+
+def collect_neighbours(read: ReadFeatures, examples: Sequence[Example]) -> Neighbours:
+    """Describe training images with what people wrote about them.
+
+    At most 20,000 images are taken; which ones depends on their digests alone. Markers are stripped.
+
+    Args:
+        read: Digests to features, (N, D) or (N, R, D).
+        examples: The training images, one at least, with their digests.
+    """
+    by_digest = {example.digest: example for example in examples}
+    chosen = sorted(by_digest, key=_in_any_order)[:_NEIGHBOURS]
+    found = [by_digest[digest] for digest in chosen]
+    return Neighbours(
+        tuple(example.image_id for example in found),
+        tuple(map(plain_captions, found)),
+        _summarise(read, chosen),
+    )
+
+
+def _in_any_order(digest: str) -> bytes:
+    return hashlib.sha256(digest.encode()).digest()
+
+
+def _summarise(read: ReadFeatures, digests: Sequence[str]) -> TrainingFeatures:
+    found = read_directions(read, digests)
     mean = _as_stored(found.mean(axis=0))
     offsets = found - mean
     count = min(_AXES, *found.shape)

@@ -13,7 +13,7 @@ from cutline.evaluation import ReadFeatures, caption_examples, references_of, sc
 from cutline.evaluation.acceptable import define_acceptable
 from cutline.evaluation.calibration import measure_calibration
 from cutline.evaluation.confidence import FEWEST_IMAGES, confidences_of, fit_confidence, halves, read_signals
-from cutline.evaluation.training_features import summarise_features
+from cutline.evaluation.training_features import collect_neighbours, summarise_features
 from cutline.metrics import Scorer
 from cutline.models.sessions import DecoderSession, load_decoder
 from cutline.progress import Progress
@@ -21,6 +21,31 @@ from cutline.recipes import run_folder as layout
 from cutline.records import Dataset, EvaluationResult, Example, Hypothesis
 from cutline.runtime import Bundle, load_bundle, save_bundle
 from cutline.runtime.confidence import Confidence
+from cutline.voters import Voters
+from cutline.writing import Writer
+
+
+def keep_neighbours(folder: Path, dataset: Dataset, read: ReadFeatures, progress: Progress) -> None:
+    """Keep the captions of the training images in the best bundle of a run, with where these images lie.
+
+    A bundle that carries them is left as it is.
+
+    Args:
+        folder: The run.
+        dataset: All examples, with splits and digests.
+        read: Their features.
+        progress: Told about the work.
+
+    Raises:
+        BundleError: The bundle is missing or damaged.
+    """
+    bundle = load_bundle(folder / layout.BUNDLE)
+    if bundle.neighbours is not None:
+        return
+    with progress.stage("keeping captions of training images", 1, "bundle") as stage:
+        neighbours = collect_neighbours(read, dataset.of_split("train"))
+        save_bundle(replace(bundle, neighbours=neighbours), folder / layout.BUNDLE, folder / layout.ENCODER)
+        stage.advance(1)
 
 
 def keep_confidence(folder: Path, dataset: Dataset, read: ReadFeatures, progress: Progress) -> None:
@@ -94,7 +119,9 @@ def _fit(
         vocabulary.tokenizer, (text for captions in references.values() for text in captions)
     )
     # All of val is captioned, so that scores are those which the evaluation of val gives.
-    hypotheses = caption_examples(session, read, val, vocabulary, options, progress)
+    voters = Voters(bundle.neighbours, vocabulary.tokenizer) if bundle.neighbours else None
+    writer = Writer(session, vocabulary, voters)
+    hypotheses = caption_examples(writer, read, val, options, progress)
     image_scores = Scorer(references, tokens.tokenise, tokens.name).cider_d_per_image(texts_of(hypotheses))
     training = summarise_features(read, [example.digest for example in dataset.of_split("train")])
     chosen = halves(val)[0]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, cast
 
-from cutline.captioner import Captioner
+from cutline.captioner import Captioner, require_voters
 from cutline.config import DataOptions, DecodingOptions, TextOptions, validate
 from cutline.data.readers import read_dataset
 from cutline.data.splits import load_splits, require_split
@@ -121,10 +121,11 @@ def _options(bundle: Bundle, overrides: Mapping[str, Any]) -> ModelOptions:
             raise ConfigError(f"unknown option {key}; evaluating knows those of {', '.join(values)}")
         if value is not None:
             values[group][name] = value
+    decoding = validate(DecodingOptions, values["decoding"])
+    if any(key.startswith("decoding.") for key in overrides):
+        require_voters(bundle, decoding)
     return ModelOptions(
-        validate(DataOptions, values["data"]),
-        validate(TextOptions, values["text"]),
-        validate(DecodingOptions, values["decoding"]),
+        validate(DataOptions, values["data"]), validate(TextOptions, values["text"]), decoding
     )
 
 

@@ -204,11 +204,7 @@ def _captions(
     store, readable = extract_features(encoder, Dataset(tuple(examples), str(folder), ""), progress)
     with store:
         read = feature_reader(store)
-        return texts_of(
-            caption_examples(
-                captioner.session, read, readable.examples, captioner.vocabulary, decoding, progress
-            )
-        )
+        return texts_of(caption_examples(captioner.writer, read, readable.examples, decoding, progress))
 
 
 def _in_order(values: Mapping[str, float], scorer: Scorer) -> NDArray[np.float64]:

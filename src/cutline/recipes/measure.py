@@ -85,8 +85,7 @@ class Subject:
 
     def caption(self, examples: Sequence[Example], progress: Progress) -> dict[str, list[Hypothesis]]:
         """Return image_id → hypotheses, best first."""
-        session, vocabulary = self.captioner.session, self.captioner.vocabulary
-        return caption_lists(session, self.read, examples, vocabulary, self.options.decoding, progress)
+        return caption_lists(self.captioner.writer, self.read, examples, self.options.decoding, progress)
 
     def training_captions(self) -> list[str]:
         """Return the captions the model was trained on, without markers."""
@@ -227,7 +226,7 @@ def _teacher_forced(subject: Subject) -> tuple[float, float]:
 
 def describe_decoding(options: DecodingOptions) -> str:
     """Name the way of decoding and everything that is not at its default."""
-    parts = [*_way(options), f"at most {options.max_length} tokens"]
+    parts = [*_way(options), *_consensus(options), f"at most {options.max_length} tokens"]
     if options.min_length:
         parts.append(f"at least {options.min_length}")
     if options.no_repeat_ngram:
@@ -248,3 +247,12 @@ def _way(options: DecodingOptions) -> list[str]:
     if options.groups > 1:
         parts.append(f"{options.groups} groups of diversity {options.diversity:g}")
     return [*parts, f"length penalty {options.length_penalty:g}"]
+
+
+def _consensus(options: DecodingOptions) -> list[str]:
+    if not options.consensus:
+        return []
+    return [
+        f"chosen from these and {options.consensus_draws} draws by the captions of the {options.consensus} "
+        f"nearest training images, likelihood {options.consensus_likelihood:g}"
+    ]

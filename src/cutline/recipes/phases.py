@@ -13,7 +13,7 @@ from cutline.models.decoders import Decoder, build_decoder
 from cutline.models.sessions import DecoderSession, assign_arrays
 from cutline.progress import Progress
 from cutline.recipes import run_folder as layout
-from cutline.recipes.confidence import keep_confidence
+from cutline.recipes.confidence import keep_confidence, keep_neighbours
 from cutline.recipes.corridor import Corridor
 from cutline.recipes.epoch_keeper import EpochKeeper
 from cutline.recipes.extract import feature_reader
@@ -27,6 +27,7 @@ from cutline.training.rewards import CiderReward
 from cutline.training.self_critical import SelfCriticalTrainer
 from cutline.training.tensorboard import TensorBoardLog
 from cutline.training.trainer import Trainer
+from cutline.writing import Writer
 
 _SAMPLES = 3
 _MEASURED = 1000
@@ -76,7 +77,10 @@ def train_phases(corridor: Corridor, resume: bool, progress: Progress) -> Run:
     try:
         for phase in phases_of(corridor.options):
             checkpoint = _run_phase(phase, corridor, decoder, table, hooks, checkpoint, progress)
-        keep_confidence(folder, corridor.dataset, feature_reader(corridor.store), progress)
+        read = feature_reader(corridor.store)
+        if options.keep_captions:
+            keep_neighbours(folder, corridor.dataset, read, progress)
+        keep_confidence(folder, corridor.dataset, read, progress)
     except KeyboardInterrupt:
         interrupted = True
     finally:
@@ -147,13 +151,12 @@ def _frequencies(corridor: Corridor, table: CaptionTable) -> list[int]:
 def _validation(corridor: Corridor, decoder: Decoder, progress: Progress) -> Callable[[], Validation]:
     examples = _validation_examples(corridor)
     scorer = make_scorer(examples, corridor.vocabulary.tokenizer)
-    session = DecoderSession(decoder)
+    # Without voters: an epoch is judged by what the model itself finds most probable.
+    writer = Writer(DecoderSession(decoder), corridor.vocabulary)
     read = feature_reader(corridor.store)
 
     def validate() -> Validation:
-        hypotheses = caption_examples(
-            session, read, examples, corridor.vocabulary, corridor.options.decoding, progress
-        )
+        hypotheses = caption_examples(writer, read, examples, corridor.options.decoding, progress)
         texts = texts_of(hypotheses)
         samples = [(example.image_id, texts[example.image_id]) for example in examples[:_SAMPLES]]
         return Validation(scorer.score(texts), unique_share(list(texts.values())), samples)

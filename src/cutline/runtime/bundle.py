@@ -5,6 +5,7 @@
     encoder.npz       encoder weights
     decoder.npz       decoder weights
     confidence.json   how sure the model is of a caption, with arrays in confidence.npz; both may be absent
+    neighbours.json   captions of training images, with arrays in neighbours.npz; both may be absent
 
 The network is rebuilt from cutline's own code; nothing that is read from a bundle is executed. The one
 exception is an encoder that a user brought as a ``.keras`` file, which Keras loads in its safe mode.
@@ -28,6 +29,7 @@ from cutline.errors import BundleError, ConfigError
 from cutline.files import recover_folder, replacing_folder, write_json
 from cutline.runtime.arrays import load_arrays, save_arrays
 from cutline.runtime.confidence import CONFIDENCE, Confidence, load_confidence, save_confidence
+from cutline.runtime.neighbours import NEIGHBOURS, Neighbours, load_neighbours, save_neighbours
 from cutline.text import Vocabulary
 
 FORMAT_VERSION: Final = 1
@@ -52,6 +54,8 @@ class Bundle:
         decoding: Defaults for captioning.
         confidence: Turns signals of a caption into the probability that it is acceptable; None when that was
             not fitted, as for small val splits.
+        neighbours: Training images with their captions, to be found by likeness; None where they were not to
+            be kept.
         details: Scores, fingerprints, package versions: shown to people, not needed to caption.
         folder: Where it was loaded from, ``""`` before it is saved.
     """
@@ -64,6 +68,7 @@ class Bundle:
     vocabulary: Vocabulary
     decoding: DecodingOptions
     confidence: Confidence | None = None
+    neighbours: Neighbours | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
     folder: str = ""
 
@@ -91,6 +96,8 @@ def save_bundle(bundle: Bundle, folder: Path, encoder_file: Path | None = None) 
         bundle.vocabulary.save(target / VOCABULARY)
         if bundle.confidence is not None:
             save_confidence(bundle.confidence, target)
+        if bundle.neighbours is not None:
+            save_neighbours(bundle.neighbours, target)
         manifest = {
             "format": "cutline bundle",
             "format_version": FORMAT_VERSION,
@@ -168,6 +175,7 @@ def _load(folder: Path) -> Bundle:
             vocabulary=Vocabulary.load(folder / VOCABULARY),
             decoding=validate(DecodingOptions, manifest["decoding"]),
             confidence=load_confidence(folder, shape[-1]) if CONFIDENCE in manifest["files"] else None,
+            neighbours=load_neighbours(folder, shape[-1]) if NEIGHBOURS in manifest["files"] else None,
             details={key: value for key, value in manifest.items() if key not in known},
             folder=str(folder),
         )

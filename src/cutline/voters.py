@@ -1,0 +1,92 @@
+"""Voters: what people wrote about the training images most like a picture says which caption is usual there.
+
+Devlin, Gupta, Girshick, Mitchell and Zitnick, "Exploring Nearest Neighbor Approaches for Image Captioning",
+2015 (arXiv:1505.04467) take a caption of theirs; Mao et al., "Deep Captioning with Multimodal Recurrent
+Neural Networks", ICLR 2015 (arXiv:1412.6632), section 8, choose in this way among captions that a model wrote
+for the picture itself, as it is done here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cutline.metrics import CiderD, DocumentFrequencies
+from cutline.runtime.neighbours import Neighbours
+from cutline.text.tokenizer import Tokenizer
+
+# CIDEr-D is scored from 0 to 1000 here, as everywhere; votes lie between 0 and 10, as in its paper.
+_SCALE: Final = 100.0
+
+
+class Voters:
+    """The captions of training images, ready to vote.
+
+    Example:
+        >>> from cutline.runtime.confidence import TrainingFeatures
+        >>> training = TrainingFeatures(np.zeros(2, np.float32), np.eye(2, dtype=np.float32),
+        ...                             np.eye(2, dtype=np.float32))
+        >>> dog_and_cat = Neighbours(("dog.png", "cat.png"), (("A dog.",), ("A cat.",)), training)
+        >>> voters = Voters(dog_and_cat, Tokenizer())
+        >>> [votes.round(1).tolist() for votes in voters.votes(np.array([[0.1, 0.9]]), [["a cat", "dog"]], 1)]
+        [[5.0, 0.0]]
+    """
+
+    def __init__(self, neighbours: Neighbours, tokenizer: Tokenizer) -> None:
+        """Take the training images and the rules by which the model's vocabulary parts captions."""
+        self.neighbours = neighbours
+        self._tokenizer = tokenizer
+
+    def votes(
+        self, features: NDArray[Any], candidates: Sequence[Sequence[str]], count: int
+    ) -> list[NDArray[np.float64]]:
+        """Say how much the captions of the nearest training images agree with candidates.
+
+        Args:
+            features: Of B images, (B, D) or (B, R, D).
+            candidates: For each image its candidates, each as tokens joined by blanks.
+            count: Training images that vote with all their captions.
+
+        Returns:
+            For each image one value per candidate, in order: its mean CIDEr-D with the voters, 0 to 10, where
+            n-grams count by how rare they are among all training images.
+        """
+        places, likeness = self.neighbours.nearest(features, count)
+        voters = {
+            str(image): [text for place in own[known > -np.inf].tolist() for text in self._texts[place]]
+            for image, (own, known) in enumerate(zip(places, likeness, strict=True))
+        }
+        # An image whose only neighbour is itself has nobody to ask.
+        asked = {image: texts for image, texts in voters.items() if texts}
+        found = [np.zeros(len(own)) for own in candidates]
+        if not asked:
+            return found
+        scorer = CiderD(asked, str.split, self._frequencies)
+        # One candidate of every image at a time, the shape in which captions are scored.
+        for place in range(max(map(len, candidates), default=0)):
+            turn = {
+                image: candidates[int(image)][place] if place < len(candidates[int(image)]) else ""
+                for image in asked
+            }
+            _, values = scorer.score(turn)
+            for image, value in zip(asked, values / _SCALE, strict=True):
+                if place < len(found[int(image)]):
+                    found[int(image)][place] = value
+        return found
+
+    @cached_property
+    def _texts(self) -> list[list[str]]:
+        tokenise = self._tokenizer.tokenise
+        return [
+            [text for caption in captions if (text := " ".join(tokenise(caption)))]
+            for captions in self.neighbours.captions
+        ]
+
+    @cached_property
+    def _frequencies(self) -> DocumentFrequencies:
+        texts = {str(place): captions for place, captions in enumerate(self._texts) if captions}
+        return DocumentFrequencies.from_references(texts, str.split)

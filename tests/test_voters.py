@@ -1,0 +1,133 @@
+"""Captions of similar training images vote on candidates."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tests.fakes import ScriptedStepModel
+
+from cutline.config import DecodingOptions
+from cutline.errors import ConfigError
+from cutline.metrics import CiderD, DocumentFrequencies
+from cutline.runtime.confidence import TrainingFeatures, scaled
+from cutline.runtime.neighbours import Neighbours
+from cutline.text import Tokenizer, Vocabulary
+from cutline.text.vocabulary import SPECIALS
+from cutline.voters import Voters
+from cutline.wishes import Wishes
+from cutline.writing import Writer
+
+CAPTIONS = (
+    ("A dog runs on grass.", "a brown dog"),
+    ("the dog jumps", "a dog in the air", "..."),
+    ("two cats sleep", "cats on a bed"),
+)
+# Three training images in three directions of a plane.
+POINTS = scaled(np.array([[1.0, 0.1], [1.0, -0.1], [-1.0, 0.0]]))
+NEIGHBOURS = Neighbours(
+    ("0.png", "1.png", "2.png"),
+    CAPTIONS,
+    TrainingFeatures(np.zeros(2, np.float32), np.eye(2, dtype=np.float32), POINTS),
+)
+DOG, CAT = [1.0, 0.0], [-1.0, 0.05]
+
+
+def votes(image, candidates, count):
+    return Voters(NEIGHBOURS, Tokenizer()).votes(np.array([image]), [candidates], count)[0]
+
+
+def test_a_vote_is_the_mean_cider_d_with_the_captions_of_the_nearest_images():
+    plain = [
+        ["a dog runs on grass", "a brown dog"],
+        ["the dog jumps", "a dog in the air"],
+        ["two cats sleep", "cats on a bed"],
+    ]
+    frequencies = DocumentFrequencies.from_references(
+        {str(n): texts for n, texts in enumerate(plain)}, str.split
+    )
+    candidates = ["a brown dog runs", "two cats", "", "a dog"]
+    expected = [
+        CiderD({"x": plain[0] + plain[1]}, str.split, frequencies).score({"x": text})[0] / 100
+        for text in candidates
+    ]
+    assert votes(DOG, candidates, 2) == pytest.approx(expected, abs=1e-12)
+
+
+def test_neighbours_favour_what_they_show():
+    dog, cats = "a brown dog runs", "two cats sleep"
+    assert np.argmax(votes(DOG, [dog, cats], 2)) == 0
+    assert np.argmax(votes(CAT, [dog, cats], 1)) == 1
+
+
+def test_images_side_by_side_get_the_votes_they_get_alone():
+    candidates = [["a brown dog", "two cats", "a bed"], ["cats"], []]
+    together = Voters(NEIGHBOURS, Tokenizer()).votes(np.array([DOG, CAT, DOG]), candidates, 2)
+    for image, own, found in zip((DOG, CAT, DOG), candidates, together, strict=True):
+        assert found.tolist() == votes(image, own, 2).tolist()
+
+
+def test_an_image_with_no_neighbour_but_itself_has_nobody_to_ask():
+    only = Neighbours(
+        ("0.png",),
+        (("a dog",),),
+        TrainingFeatures(np.zeros(2, np.float32), np.eye(2, dtype=np.float32), POINTS[:1]),
+    )
+    assert Voters(only, Tokenizer()).votes(POINTS[:1], [["a dog", "a cat"]], 5)[0].tolist() == [0.0, 0.0]
+
+
+WORDS = Vocabulary((*SPECIALS, "two", "cats", "a", "dog"), Tokenizer())
+END, TWO, CATS, A, DOGS = 3, 4, 5, 6, 7
+
+
+def cats_are_likelier(image: int, written: tuple[int, ...]) -> list[float]:
+    """Whatever the image shows: "two cats" with 0.6, "a dog" with 0.4."""
+    chances = np.full(len(WORDS), 1e-7)
+    if not written:
+        chances[[TWO, A]] = (0.6, 0.4)
+    else:
+        chances[{TWO: CATS, A: DOGS}.get(written[-1], END)] = 1.0
+    return list(chances / chances.sum())
+
+
+def write(image, **options):
+    model = ScriptedStepModel(cats_are_likelier, start_id=2)
+    writer = Writer(model, WORDS, Voters(NEIGHBOURS, Tokenizer()))
+    n_best = options.pop("n_best", 1)
+    wishes = options.pop("wishes", Wishes())
+    found = writer.write(np.array([image]), DecodingOptions(**options), n_best, wishes)[0]
+    return [hypothesis.text for hypothesis in found]
+
+
+def test_by_consensus_the_caption_that_neighbours_agree_with_beats_the_likelier_one():
+    assert write(DOG, beam_size=2) == ["two cats"]
+    assert write(DOG, beam_size=2, consensus=2) == ["a dog"]
+    assert write(CAT, beam_size=2, consensus=1) == ["two cats"]
+
+
+def test_draws_bring_candidates_that_the_search_does_not_find():
+    assert write(DOG, consensus=2, consensus_draws=0) == ["two cats"], "greedily there is one candidate"
+    assert write(DOG, consensus=2, consensus_draws=20) == ["a dog"]
+
+
+def test_likelihood_can_outweigh_the_votes():
+    assert write(DOG, beam_size=2, consensus=2, consensus_likelihood=1000.0) == ["two cats"]
+
+
+def test_the_best_come_in_the_order_of_their_votes():
+    assert write(DOG, beam_size=2, consensus=2, n_best=2) == ["a dog", "two cats"]
+
+
+def test_wishes_hold_for_all_candidates():
+    assert write(DOG, beam_size=2, consensus=2, wishes=Wishes(forbid=("dog",)))[0].split()[-1] != "dog"
+    assert write(DOG, beam_size=4, consensus=2, wishes=Wishes(require=("cats",))) == ["two cats"]
+
+
+def test_without_voters_the_most_probable_caption_is_taken():
+    writer = Writer(ScriptedStepModel(cats_are_likelier, start_id=2), WORDS)
+    options = DecodingOptions(beam_size=2, consensus=2)
+    assert writer.write(np.array([DOG]), options)[0][0].text == "two cats"
+
+
+def test_drawing_one_caption_and_choosing_among_many_contradict_each_other():
+    with pytest.raises(ConfigError, match="set one of them"):
+        Wishes(decoding={"temperature": 1.0, "consensus": 5}).options(DecodingOptions())
