@@ -109,9 +109,7 @@ def test_captions_that_shall_not_be_kept_are_not(world, tmp_path):
     options = {**world.options, "training.keep_captions": False, "training.epochs": 1}
     run = train(world.table, "show_tell", tmp_path / "run", overrides=options)
     assert load_bundle(tmp_path / "run" / "bundle").neighbours is None
-    with pytest.raises(
-        ConfigError, match=r"consensus is 3, but the model carries no captions"
-    ):
+    with pytest.raises(ConfigError, match=r"consensus is 3, but the model carries no captions"):
         evaluate(run.folder, world.table, split="val", overrides={"decoding.consensus": 3})
     with pytest.raises(ConfigError, match="carries no captions"):
         Captioner.load(run.folder).with_wishes(Wishes(decoding={"consensus": 3}))

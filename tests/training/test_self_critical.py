@@ -73,6 +73,23 @@ def captions_of(trainer: SelfCriticalTrainer) -> list[str]:
     return [hypotheses[0].text for hypotheses in found]
 
 
+def test_draws_keep_to_temperature_lengths_and_repetitions_as_asked(monkeypatch):
+    trainer, (batch,) = learner(), batches(1)
+    usual = trainer.self_critical
+
+    def drawn(**changes: Any) -> list[tuple[int, ...]]:
+        asked = usual.model_copy(update={"samples": 30, **changes})
+        monkeypatch.setattr(trainer, "self_critical", asked)
+        return [result.token_ids for result in trainer._draw(batch, 1)]
+
+    plain, long = drawn(), drawn(min_length=3)
+    assert min(map(len, plain)) < 3
+    assert min(map(len, long)) == 3
+    assert any(len(set(ids)) < len(ids) for ids in plain)
+    assert all(len(set(ids)) == len(ids) for ids in drawn(no_repeat_ngram=1))
+    assert len(set(drawn(temperature=1e-4))) == len(CAPTIONS), "the most probable caption of each image"
+
+
 def test_the_reward_rises_until_the_captions_are_those_of_people(monkeypatch):
     trainer = learner(cross_entropy=0.2)
     first = train(trainer, 5, monkeypatch)

@@ -104,6 +104,12 @@ class SelfCriticalOptions(_Frozen):
     cross_entropy: float = Field(0.2, ge=0, le=1, description="share of cross-entropy kept in the objective")
     references: int = Field(2, ge=1, description="captions by people per image in that share")
     max_length: int = Field(22, ge=1, description="longest caption drawn, in tokens")
+    min_length: int = Field(0, ge=0, description="shortest caption drawn, in tokens")
+    no_repeat_ngram: int = Field(
+        0,
+        ge=0,
+        description="tokens in a row that a draw holds once at the most; 0 for no such rule",
+    )
     patience: int = Field(5, ge=1, description="epochs without a better val CIDEr-D before stopping")
 
 

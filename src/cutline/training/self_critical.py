@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from cutline.config import SelfCriticalOptions, TrainingOptions
 from cutline.data.batches import ImageBatch
-from cutline.decoding import DecodeResult, StepModel, sample
+from cutline.decoding import DecodeResult, Filters, Narrowing, StepModel, sample
 from cutline.errors import RunError
 from cutline.models.decoders import Decoder
 from cutline.progress import Stage
@@ -112,6 +112,8 @@ class SelfCriticalTrainer(Trainer):
             options.samples,
             seed,
             _NEVER_DRAWN,
+            Filters(min_length=options.min_length, no_repeat_ngram=options.no_repeat_ngram),
+            Narrowing(options.temperature),
         )
         return [result for results in found for result in results]
 
