@@ -19,6 +19,7 @@ from PIL import Image
 from cutline.progress import Progress, Silent
 from cutline.records import (
     MOST_COMMON,
+    Alternative,
     Baseline,
     Calibration,
     CaptionedImage,
@@ -26,6 +27,8 @@ from cutline.records import (
     Diversity,
     EpochRecord,
     EvaluationResult,
+    ExplainedToken,
+    Explanation,
     Hypothesis,
     Interval,
     LearningCurve,
@@ -33,6 +36,7 @@ from cutline.records import (
     LookingTest,
     ReliabilityBin,
     Scores,
+    SimilarImage,
     Slice,
 )
 from cutline.wishes import NO_WISHES, Wishes
@@ -375,3 +379,37 @@ def made_up_learning_curve() -> LearningCurve:
         LearningPoint(1.0, 6000, 30000, 48.2, Interval(46.0, 50.4)),
     )
     return LearningCurve(points, 0.4, 500, "500 more captions buy about +0.4 CIDEr-D (between 0.1 and 0.7)")
+
+
+def made_up_explanation(folder: Path) -> Explanation:
+    """Explain a photo, drawn into ``folder``: the model looks left, and for "dog" at the top right."""
+    path = folder / "dog in the snow.png"
+    Image.radial_gradient("L").resize((400, 300)).convert("RGB").save(path)
+    words = ("a", "brown", "dog", "runs", "<end>")
+    others = ("the", "two", "<unk>", "grass")
+
+    def looked(word: str) -> np.ndarray:
+        attention = np.full((7, 7), 0.5 / 48, np.float32)
+        attention[(0, 6) if word == "dog" else (3, 0)] = 0.5
+        return attention
+
+    return Explanation(
+        image=str(path),
+        hypothesis=Hypothesis("a brown dog runs", words[:-1], (4, 5, 6, 7), -3.25, confidence=0.62),
+        steps=tuple(
+            ExplainedToken(
+                word,
+                0.4 + place / 10,
+                tuple(
+                    Alternative(token, 0.4 + place / 10 if token == word else 0.1)
+                    for token in (word, *others)
+                ),
+                looked(word),
+            )
+            for place, word in enumerate(words)
+        ),
+        similar=(
+            SimilarImage("train/0.jpg", 0.91, ("a dog in snow", "a brown dog")),
+            SimilarImage("train/1.jpg", 0.82, ("two dogs run",)),
+        ),
+    )

@@ -22,6 +22,7 @@ from cutline.runtime import Bundle
 from cutline.runtime.confidence import Confidence, TrainingFeatures
 from cutline.text import Tokenizer, Vocabulary
 from cutline.text.vocabulary import SPECIALS
+from cutline.wishes import Wishes
 from cutline.writing import Writer
 
 WORDS = Vocabulary((*SPECIALS, "red", "green", "dot", "big"), Tokenizer())
@@ -278,3 +279,45 @@ def test_the_same_captions_come_without_confidence(files):
     sure = sure_captioner(Session())
     (with_it,), (without,) = sure.caption(files[0]), sure.without_confidence().caption(files[0])
     assert without == replace(with_it, confidence=None)
+
+
+class LookingSession(Session):
+    """Looks at the left half of the image before the first word, then at the right."""
+
+    def attention_weights(self, state: list[tuple[int, ...]]) -> np.ndarray:
+        return np.array([[0.7, 0.3] if len(row) == 2 else [0.2, 0.8] for row in state])
+
+
+def test_an_explanation_is_of_the_caption_that_is_written(files):
+    explained = captioner(LookingSession(), beam_size=2).explain(files[0])
+    (hypothesis,) = captioner(Session(), beam_size=2).caption(files[0])
+    assert explained.hypothesis == hypothesis
+    assert explained.image == files[0]
+    assert [step.token for step in explained.steps] == ["red", "dot", "<end>"]
+    assert np.log([step.probability for step in explained.steps]).sum() == pytest.approx(
+        hypothesis.log_probability, rel=1e-4
+    )
+
+
+def test_an_explanation_names_what_else_was_possible_but_never_padding_or_start(files):
+    first, *_, last = captioner(LookingSession()).explain(files[0]).steps
+    assert [one.token for one in first.alternatives] == ["<unk>", "red", "green", "big", "<end>"]
+    assert first.alternatives[0].text == "unknown word"
+    assert last.text == "end of caption"
+
+
+def test_where_it_looked_has_the_shape_of_the_image(files):
+    explained = captioner(LookingSession()).explain(files[0])
+    assert [step.attention.shape for step in explained.steps] == [(1, 2)] * 3
+    assert [float(step.attention.argmax()) for step in explained.steps] == [0, 1, 1]
+    assert explained.has_attention
+    assert not captioner(Session()).explain(files[0]).has_attention
+
+
+def test_wishes_hold_for_what_is_explained(files):
+    wished = captioner(Session()).with_wishes(Wishes(require=("big",)))
+    assert "big" in [step.token for step in wished.explain(files[0]).steps]
+
+
+def test_a_picture_without_a_file_is_explained_too(files):
+    assert captioner(Session()).explain(np.zeros((4, 6, 3), np.uint8)).image == ""

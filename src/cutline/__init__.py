@@ -19,7 +19,16 @@ if TYPE_CHECKING:
     from cutline.recipes.report import write_report
     from cutline.recipes.score import ScoreOptions, score_files
     from cutline.recipes.train import train
-    from cutline.records import Dataset, EvaluationResult, Example, Hypothesis, Run, ScoreReport, Scores
+    from cutline.records import (
+        Dataset,
+        EvaluationResult,
+        Example,
+        Explanation,
+        Hypothesis,
+        Run,
+        ScoreReport,
+        Scores,
+    )
     from cutline.wishes import Wishes
 
 __version__ = "0.1.0"
@@ -30,6 +39,7 @@ _ROOM_OF = {
     "Dataset": "cutline.records",
     "EvaluationResult": "cutline.records",
     "Example": "cutline.records",
+    "Explanation": "cutline.records",
     "Hypothesis": "cutline.records",
     "Run": "cutline.records",
     "ScoreOptions": "cutline.recipes.score",
@@ -51,6 +61,7 @@ __all__ = [
     "Dataset",
     "EvaluationResult",
     "Example",
+    "Explanation",
     "Hypothesis",
     "Run",
     "ScoreOptions",

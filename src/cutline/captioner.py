@@ -16,7 +16,8 @@ from cutline.data.feature_store import as_stored
 from cutline.data.images import decode_image
 from cutline.decoding import StepModel, agreement, rescore, sample
 from cutline.errors import ConfigError, ImageError
-from cutline.records import CaptionedImage, Hypothesis
+from cutline.explaining import explain
+from cutline.records import CaptionedImage, Explanation, Hypothesis
 from cutline.runtime import Bundle, Session, load_bundle, open_session
 from cutline.runtime.bundle import find_bundle
 from cutline.runtime.confidence import Confidence, TrainingFeatures
@@ -177,6 +178,35 @@ class Captioner:
         options = self._options(beam_size, n_best)
         pixels = decode_image(image, self.session.input_size)
         return self._write(self._encode(pixels[np.newaxis]), options, n_best)[0]
+
+    def explain(self, image: Image, beam_size: int | None = None) -> Explanation:
+        """Caption one image and say why: word by word what else was possible and where the model looked.
+
+        Args:
+            image: As for :meth:`caption`.
+            beam_size: As for :meth:`caption`.
+
+        Returns:
+            The caption that :meth:`caption` gives, with its steps; training images like this one when the
+            bundle carries them.
+
+        Raises:
+            ImageError: The image cannot be read.
+            ConfigError: ``beam_size`` is out of range.
+        """
+        options = self._options(beam_size, 1)
+        size = self.session.input_size
+        features = self._encode(decode_image(image, size)[np.newaxis])
+        ((hypothesis,),) = self._write(features, options, 1)
+        return explain(
+            self.session,
+            features,
+            hypothesis,
+            self.vocabulary,
+            size,
+            image=str(image) if isinstance(image, str | Path) else "",
+            neighbours=self.bundle.neighbours,
+        )
 
     def caption_all(
         self, images: Iterable[str], beam_size: int | None = None, n_best: int = 1

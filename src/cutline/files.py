@@ -29,6 +29,9 @@ DAMAGE: Final = (
 """What NumPy and zipfile raise on ``.npz`` archives in which bits have changed: found by changing them."""
 
 
+_BEGINNING: Final = 2_000
+
+
 def flush_to_disk(path: Path) -> None:
     """Force a file's or folder's contents to disk."""
     descriptor = os.open(path, os.O_RDONLY)
@@ -87,6 +90,18 @@ def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text atomically."""
     with replacing(path) as stream:
         stream.write(text)
+
+
+def begins_with_mark(path: Path, mark: str) -> bool:
+    """Tell whether a file has ``mark`` near its beginning: whether the program that puts it there wrote it.
+
+    Example:
+        >>> begins_with_mark(Path("a-file-that-is-not-there"), "mark")
+        False
+    """
+    with contextlib.suppress(OSError), path.open("rb") as stream:
+        return mark.encode() in stream.read(_BEGINNING)
+    return False
 
 
 def write_json(path: Path, value: object) -> None:

@@ -18,6 +18,7 @@ LIGHT_ROOMS = (
     "decoding",
     "errors",
     "evaluation",
+    "explaining",
     "files",
     "metrics",
     "progress",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import cutline
 
 PUBLIC = [
-    *("Captioner", "CutlineError", "Dataset", "EvaluationResult", "Example", "Hypothesis", "Run"),
+    *("Captioner", "CutlineError", "Dataset", "EvaluationResult", "Example", "Explanation"),
+    *("Hypothesis", "Run"),
     *("ScoreOptions", "ScoreReport", "Scores", "Wishes"),
     *("check", "evaluate", "read_dataset", "score", "score_files", "train", "write_report"),
 ]

@@ -121,3 +121,25 @@ def test_a_keras_session_encodes_and_refuses_a_decoder_of_another_encoder():
         BundleError, match=r"the encoder gives features \(1280,\), the decoder needs \(7, 1280\)"
     ):
         KerasSession(parts)
+
+
+@pytest.mark.parametrize("name", ["attend", "up_down"])
+def test_attention_weights_of_each_step_sum_to_one_and_change_with_the_words(name):
+    looking = DecoderOptions(name=name, embedding_units=4, lstm_units=5, attention_units=3)
+    session = DecoderSession(build_decoder(looking, V, (6, D), seed=1))
+    state = session.start(np.random.default_rng(0).random((3, 6, D), np.float32))
+    seen = []
+    for token in (2, 4, 5):
+        _, state = session.step(np.full(3, token, np.int32), state)
+        weights = session.attention_weights(state)
+        assert weights.shape == (3, 6)
+        assert weights.min() >= 0
+        np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-5)
+        seen.append(weights)
+    assert not np.allclose(seen[0], seen[2], atol=1e-6)
+
+
+def test_a_decoder_without_attention_has_no_weights(options):
+    session = DecoderSession(build_decoder(options, V, (D,)))
+    _, state = session.step(np.full(3, 2, np.int32), session.start(FEATURES))
+    assert session.attention_weights(state) is None

@@ -15,6 +15,7 @@ from cutline.cli.check import check
 from cutline.cli.demo import demo
 from cutline.cli.door import Debug, Json, Quiet
 from cutline.cli.evaluate import evaluate
+from cutline.cli.explain import explain
 from cutline.cli.failures import INTERRUPTED, tell_error
 from cutline.cli.report import report
 from cutline.cli.score import score
@@ -91,6 +92,7 @@ for _function, _example in (
     (train, "cutline train captions.csv --images photos/ --run runs/first --epochs 10"),
     (evaluate, "cutline evaluate runs/first captions.csv --images photos/ --split val"),
     (caption, "cutline caption new.jpg holiday/ --model runs/first --output holiday.csv"),
+    (explain, "cutline explain new.jpg --model runs/first --out why.html"),
     (report, "cutline report runs/first"),
     (score, "cutline score captions.json references.csv --split test --against other.json"),
 ):

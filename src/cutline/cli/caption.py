@@ -125,7 +125,7 @@ def caption(
     )
     found = recipe.caption(
         paths,
-        _chosen(model, screen),
+        chosen_model(model, screen),
         beam_size=beam_size,
         n_best=n_best,
         min_confidence=least,
@@ -198,7 +198,8 @@ def _print(
             screen.line(line)
 
 
-def _chosen(model: str | None, screen: Screen) -> str:
+def chosen_model(model: str | None, screen: Screen) -> str:
+    """Return the model that was named, or the newest run here; RunError when there is none."""
     from cutline.recipes.caption import newest_run
 
     if model is not None:

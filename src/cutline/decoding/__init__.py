@@ -10,12 +10,14 @@ from cutline.decoding.choosing import Groups
 from cutline.decoding.filters import Filters
 from cutline.decoding.greedy import greedy
 from cutline.decoding.narrowing import Narrowing
+from cutline.decoding.reading import TokenReading, read
 from cutline.decoding.rescore import TokenScores, rescore
 from cutline.decoding.rules import Rules
 from cutline.decoding.sampling import sample
-from cutline.decoding.step_model import DecodeResult, State, StepModel
+from cutline.decoding.step_model import Attentive, DecodeResult, State, StepModel
 
 __all__ = [
+    "Attentive",
     "CharacterBudget",
     "DecodeResult",
     "Filters",
@@ -24,10 +26,12 @@ __all__ = [
     "Rules",
     "State",
     "StepModel",
+    "TokenReading",
     "TokenScores",
     "agreement",
     "beam",
     "greedy",
+    "read",
     "rescore",
     "sample",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,22 @@ class StepModel(Protocol[State]):
         Args:
             state: The old state, B rows.
             rows: int64 (B',); rows may be repeated, left out and in any order.
+        """
+        ...
+
+
+@runtime_checkable
+class Attentive(Protocol):
+    """What a step model may offer beside the three methods that decoding needs."""
+
+    def attention_weights(self, state: Any) -> NDArray[np.float32] | None:
+        """Return how much each region was looked at for what the last step scored.
+
+        Args:
+            state: From :meth:`StepModel.step`, B rows.
+
+        Returns:
+            float32 (B, R), each row summing to 1; None when the model looks at no regions.
         """
         ...
 

@@ -105,6 +105,7 @@ class DecoderSession:
     def __init__(self, decoder: Decoder) -> None:
         """Compile start and step for any number of rows."""
         self._start = tf.function(decoder.start, reduce_retracing=True)
+        self._attention_weights = getattr(decoder, "attention_weights", None)
 
         def scored(token_ids: tf.Tensor, state: list[tf.Tensor]) -> tuple[tf.Tensor, list[tf.Tensor]]:
             logits, state = decoder.step(token_ids, state)
@@ -127,6 +128,12 @@ class DecoderSession:
         """State whose row i is row ``rows[i]`` of the old one."""
         index = tf.constant(rows, tf.int64)
         return [tf.gather(part, index) for part in state]
+
+    def attention_weights(self, state: list[tf.Tensor]) -> NDArray[np.float32] | None:
+        """Weights of the regions (B, R) in the last step; None for a decoder that looks at none."""
+        if self._attention_weights is None:
+            return None
+        return np.asarray(self._attention_weights(state), np.float32)
 
 
 class KerasSession(DecoderSession):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,13 +15,12 @@ from cutline.data.checks.sentences import tokenizer_for
 from cutline.data.loading import load
 from cutline.data.splits import assign_splits
 from cutline.errors import ConfigError, RunError
-from cutline.files import write_text
+from cutline.files import begins_with_mark, write_text
 from cutline.progress import Progress, Silent
 from cutline.recipes.seeing import refuse_unknown, seeing, unlikely_captions
 from cutline.records import Dataset
 from cutline.report.check_page import MARK, render_check
 
-_BEGINNING: Final = 2_000
 _PAGES: Final = (".html", ".htm")
 
 
@@ -114,7 +112,7 @@ class _Outputs:
             raise ConfigError(f"{self.html}: a page is written as HTML; give a name that ends in .html")
         if overwrite:
             return
-        if self.html and self.html.exists() and not _is_own(self.html):
+        if self.html and self.html.exists() and not begins_with_mark(self.html, MARK):
             raise RunError(
                 f"{self.html}: exists and was not written by cutline check; name another file, or replace it "
                 "with --overwrite"
@@ -127,14 +125,8 @@ class _Outputs:
 def _is_source(path: Path, source: Path) -> bool:
     if source.is_dir():
         # Pages that checks wrote there are no data.
-        return source.resolve() in path.resolve().parents and not _is_own(path)
+        return source.resolve() in path.resolve().parents and not begins_with_mark(path, MARK)
     return source.exists() and path.samefile(source)
-
-
-def _is_own(path: Path) -> bool:
-    with contextlib.suppress(OSError), path.open("rb") as stream:
-        return MARK.encode() in stream.read(_BEGINNING)
-    return False
 
 
 def _told(cleaned: Cleaned, path: Path, changes: Path) -> tuple[str, ...]:

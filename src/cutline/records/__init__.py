@@ -4,7 +4,14 @@ reader → Dataset of Example → split → vocabulary; image → Captioner → 
 hypotheses + references → Scores → EvaluationResult → report.
 """
 
-from cutline.records.captions import CaptionedImage, Hypothesis
+from cutline.records.captions import (
+    Alternative,
+    CaptionedImage,
+    ExplainedToken,
+    Explanation,
+    Hypothesis,
+    SimilarImage,
+)
 from cutline.records.data import LOST_IMAGES, LOST_ROWS, SPLITS, Dataset, Example, Problem, problem_lines
 from cutline.records.evaluation import (
     BY_LENGTH,
@@ -40,6 +47,7 @@ __all__ = [
     "RANDOM",
     "SCORE_NAMES",
     "SPLITS",
+    "Alternative",
     "Baseline",
     "Calibration",
     "CaptionedImage",
@@ -50,6 +58,8 @@ __all__ = [
     "EpochRecord",
     "EvaluationResult",
     "Example",
+    "ExplainedToken",
+    "Explanation",
     "Hypothesis",
     "Interval",
     "LearningCurve",
@@ -61,6 +71,7 @@ __all__ = [
     "ScoreReport",
     "ScoredCaptions",
     "Scores",
+    "SimilarImage",
     "Slice",
     "problem_lines",
 ]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from cutline.report.curves import curves_png
+from cutline.report.explain_page import render_explanations
+from cutline.report.explain_picture import draw_explanations
 from cutline.report.page import render_report
 from cutline.report.verdict import judge
 
-__all__ = ["curves_png", "judge", "render_report"]
+__all__ = ["curves_png", "draw_explanations", "judge", "render_explanations", "render_report"]

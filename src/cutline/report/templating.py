@@ -61,6 +61,7 @@ def _environment() -> Environment:
         "score": score,
         "percent": _unbroken_percent,
         "points": points,
+        "chance": _unbroken_chance,
         "kept": keep_whole,
         "parted": part_names,
         "sentence": end_together,
@@ -114,6 +115,22 @@ def points(value: float) -> str:
 def _unbroken_percent(value: float | None, digits: int = 1) -> str:
     """Keep figure and sign on one line of the page."""
     return percent(value, digits).replace(" ", "\u00a0")
+
+
+def chance(value: float) -> str:
+    """Write a probability (0..1) in whole percent, without making the improbable impossible or sure.
+
+    Example:
+        >>> chance(0.436), chance(0.004), chance(0.9999), chance(0.0)
+        ('44 %', '< 1 %', '> 99 %', '0 %')
+    """
+    if 0 < value < 0.005:
+        return "< 1 %"
+    return "> 99 %" if 0.995 <= value < 1 else percent(value, 0)
+
+
+def _unbroken_chance(value: float) -> str:
+    return chance(value).replace(" ", "\u00a0")
 
 
 def keep_whole(text: str) -> Markup:

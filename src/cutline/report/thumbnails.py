@@ -60,7 +60,7 @@ class Album:
         """Return the thumbnail of an image file, or None when it cannot be read (any more)."""
         shares = _SHARES_OF_LARGE if large else 1
         allowed = self._left * shares // max(shares, self._shares)
-        picture = _shrink(path, _SIDE_OF_LARGE if large else self.largest)
+        picture = shrink(path, _SIDE_OF_LARGE if large else self.largest)
         thumbnail = None
         if picture is not None:
             # Beginning at the best quality would encode every picture of a full page four times.
@@ -85,11 +85,12 @@ def make_thumbnail(path: str, largest: int = LARGEST, most_bytes: int = 20_000) 
         The thumbnail, or None when the image cannot be read (any more): a report of an old run is still
         worth having when the photos have moved. Also None when not even a speck fits.
     """
-    picture = _shrink(path, largest)
-    return None if picture is None else _fit(picture, most_bytes, 0)[0]
+    picture = shrink(path, largest)
+    return None if picture is None else fit_picture(picture, most_bytes)
 
 
-def _shrink(path: str, largest: int) -> Image.Image | None:
+def shrink(path: str, largest: int) -> Image.Image | None:
+    """Return an image file as RGB, its longest side at most ``largest`` pixels; None if it is unreadable."""
     try:
         height, width = measure_image(path)
         scale = min(1.0, largest / max(height, width))
@@ -97,6 +98,11 @@ def _shrink(path: str, largest: int) -> Image.Image | None:
         return Image.fromarray(decode_image(path, size))
     except ImageError:
         return None
+
+
+def fit_picture(picture: Image.Image, most_bytes: int) -> Thumbnail | None:
+    """Return a picture as a data URI of at most ``most_bytes``, as :func:`make_thumbnail` does for a file."""
+    return _fit(picture, most_bytes, 0)[0]
 
 
 def _fit(picture: Image.Image, most_bytes: int, step: int) -> tuple[Thumbnail | None, int]:
