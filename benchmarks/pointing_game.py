@@ -2,12 +2,12 @@
 
     .venv/bin/python benchmarks/pointing_game.py runs/scenes sample/captions.csv [--split test]
 
-The scenes are those of `cutline.data.sample.draw_sample`, which writes `boxes.json` beside the table; the model
-must have attention. Every scene of the split is captioned, and every colour or shape in the caption that names
-an object of the scene is played: a hit when the middle of the region with the highest weight lies in the box of
-an object it names (Zhang et al., 2016, arXiv:1608.00507, allow 15 pixels around the box; that figure is given
-beside it). Chance is the share of regions that would hit, the middle that of the picture; mass is the share of the
-attention that lies in the boxes.
+The scenes are those of `cutline.data.sample.draw_sample`, which writes `boxes.json` beside the table; the
+model must have attention. Every scene of the split is captioned, and every colour or shape in the caption
+that names an object of the scene is played: a hit when the middle of the region with the highest weight lies
+in the box of an object it names (Zhang et al., 2016, arXiv:1608.00507, allow 15 pixels around the box; that
+figure is given beside it). Chance is the share of regions that would hit, the middle that of the picture;
+mass is the share of the attention that lies in the boxes.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def plays(explanation: Explanation, objects: Sequence[dict[str, object]]) -> Ite
 
 
 def play_all(model: str, table: Path, split: str) -> dict[str, list[Play]]:
-    """Play all scenes of a split; scenes with two kinds of things, where looking is not enough, also apart."""
+    """Play all scenes of a split, those with one and with two kinds of things also apart."""
     captioner = Captioner.load(model).without_confidence()
     objects = json.loads((table.parent / "boxes.json").read_text(encoding="utf-8"))
     with table.open(encoding="utf-8", newline="") as stream:
