@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cutline.config import DecodingOptions, validate
-from cutline.data.feature_store import as_stored
-from cutline.data.images import decode_image
 from cutline.decoding import StepModel, agreement, rescore, sample
+from cutline.ensembles import EnsembleSession, Pixels, encode_images, read_image, together, voters_of
 from cutline.errors import ConfigError, ImageError
 from cutline.explaining import explain
 from cutline.records import CaptionedImage, Explanation, Hypothesis
@@ -22,7 +21,6 @@ from cutline.runtime import Bundle, Session, load_bundle, open_session
 from cutline.runtime.bundle import find_bundle
 from cutline.runtime.confidence import Confidence, TrainingFeatures
 from cutline.text.vocabulary import END_ID, START_ID
-from cutline.voters import Voters
 from cutline.wishes import NEVER_WRITTEN, NO_WISHES, Wishes, filters_of
 from cutline.writing import Writer, check_n_best
 
@@ -124,19 +122,28 @@ class Captioner:
         self.session = session
         self.vocabulary = bundle.vocabulary
         self.wishes = wishes
-        voters = Voters(bundle.neighbours, bundle.vocabulary.tokenizer) if bundle.neighbours else None
-        self.writer = Writer(session, bundle.vocabulary, voters)
+        self.writer = Writer(session, bundle.vocabulary, voters_of(bundle, session))
 
     @classmethod
-    def load(cls, model: str | Path) -> Captioner:
-        """Load a run folder or a bundle.
+    def load(cls, model: str | Path | Sequence[str | Path]) -> Captioner:
+        """Load a run folder or a bundle, or several that caption together.
+
+        Args:
+            model: One model, or models that share a vocabulary: their probabilities are averaged at every
+                step, each looks with its own encoder, the options are those of the first, and captions have
+                no confidence.
 
         Raises:
-            BundleError: There is no bundle, or it is damaged.
+            BundleError: There is no bundle, it is damaged, or vocabularies differ.
             MissingDependencyError: The runtime's package is not installed.
+            ConfigError: The list of models is empty.
         """
-        bundle = load_bundle(find_bundle(Path(model)))
-        return cls(bundle, open_session(bundle))
+        models = [model] if isinstance(model, (str, Path)) else model
+        bundles = [load_bundle(find_bundle(Path(one))) for one in models]
+        if len(bundles) == 1:
+            return cls(bundles[0], open_session(bundles[0]))
+        session = EnsembleSession.open(bundles)
+        return cls(together(bundles), session)
 
     def without_confidence(self) -> Captioner:
         """Return one that writes the same captions and does not say how sure it is, which is faster."""
@@ -176,8 +183,8 @@ class Captioner:
             ConfigError: ``beam_size`` or ``n_best`` is out of range.
         """
         options = self._options(beam_size, n_best)
-        pixels = decode_image(image, self.session.input_size)
-        return self._write(self._encode(pixels[np.newaxis]), options, n_best)[0]
+        features = encode_images(self.session, [read_image(self.session, image)])
+        return self._write(features, options, n_best)[0]
 
     def explain(self, image: Image, beam_size: int | None = None) -> Explanation:
         """Caption one image and say why: word by word what else was possible and where the model looked.
@@ -192,11 +199,13 @@ class Captioner:
 
         Raises:
             ImageError: The image cannot be read.
-            ConfigError: ``beam_size`` is out of range.
+            ConfigError: ``beam_size`` is out of range, or several models caption together.
         """
+        if isinstance(self.session, EnsembleSession):
+            raise ConfigError("several models look at different things; explain the caption of one of them")
         options = self._options(beam_size, 1)
         size = self.session.input_size
-        features = self._encode(decode_image(image, size)[np.newaxis])
+        features = encode_images(self.session, [read_image(self.session, image)])
         ((hypothesis,),) = self._write(features, options, 1)
         return explain(
             self.session,
@@ -235,16 +244,16 @@ class Captioner:
     def _caption_batch(
         self, batch: Sequence[str], options: DecodingOptions, n_best: int
     ) -> list[CaptionedImage]:
-        pixels: dict[int, NDArray[np.uint8]] = {}
+        pixels: dict[int, Pixels] = {}
         errors: dict[int, str] = {}
         for index, path in enumerate(batch):
             try:
-                pixels[index] = decode_image(path, self.session.input_size)
+                pixels[index] = read_image(self.session, path)
             except ImageError as error:
                 errors[index] = str(error)
         written: dict[int, list[Hypothesis]] = {}
         if pixels:
-            features = self._encode(np.stack(list(pixels.values())))
+            features = encode_images(self.session, list(pixels.values()))
             written = dict(zip(pixels, self._write(features, options, n_best), strict=True))
         return [
             CaptionedImage(path, tuple(written.get(index, ())), errors.get(index))
@@ -258,12 +267,6 @@ class Captioner:
             return found
         # Signals are measured as when the confidence was fitted, however captions are searched for today.
         return with_confidence(self.session, features, found, confidence, self.bundle.decoding.max_length)
-
-    def _encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float16]:
-        # Training and evaluation read features from a store, which rounds them. Without the same rounding
-        # two tokens that are all but equally likely could change places, and the caption of an image would
-        # not be the one that was scored.
-        return as_stored(self.session.encode(pixels))
 
     def _options(self, beam_size: int | None, n_best: int) -> DecodingOptions:
         defaults = self.wishes.options(self.bundle.decoding)

@@ -332,3 +332,10 @@ def test_a_confidence_that_is_no_probability_is_told_by_its_flag(value: str) -> 
     assert result.stderr == (
         f"error: --min-confidence {value}: a probability from 0 to 1 is allowed, such as 0.5\n"
     )
+
+
+def test_models_that_are_named_caption_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[object] = []
+    monkeypatch.setattr(Captioner, "load", lambda model: loaded.append(model) or FakeCaptioner())
+    assert run("a.jpg", "--model", "m", "--model", "runs/second").exit_code == 0
+    assert loaded == [["m", "runs/second"]]

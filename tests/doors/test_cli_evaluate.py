@@ -39,3 +39,14 @@ def test_a_model_that_is_not_there_is_told_before_tensorflow_is_loaded(tmp_path:
     done = subprocess.run(arguments, capture_output=True, text=True, check=False)
     assert "gone: no such model" in done.stderr
     assert (done.returncode, done.stdout) == (2, "False\n")
+
+
+def test_models_to_be_evaluated_together_are_handed_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    stub = StubRecipe.put(monkeypatch, "evaluate", "evaluate", made_up_whole_evaluation(tmp_path))
+    arguments = ["evaluate", "runs/first", "captions.csv", "--with", "b", "--with", "c", "--out", "both"]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    ((positional, options),) = stub.calls
+    assert positional == ("runs/first", "captions.csv")
+    assert (options["together_with"], options["out"]) == (["b", "c"], Path("both"))

@@ -16,6 +16,7 @@ LIGHT_ROOMS = (
     "cli",
     "config",
     "decoding",
+    "ensembles",
     "errors",
     "evaluation",
     "explaining",

@@ -208,3 +208,8 @@ def test_without_a_run_there_is_no_newest_one(tmp_path: Path) -> None:
 def test_log_probabilities_are_rounded_but_stay_numbers() -> None:
     line = recipe.as_json(CaptionedImage("a.jpg", (hypothesis("a dog", -math.pi),)))
     assert line["log_probability"] == pytest.approx(-math.pi, abs=1e-6)
+
+
+def test_several_models_have_no_confidence_to_compare_with(photos: Path) -> None:
+    with pytest.raises(ConfigError, match="captions of several models have no confidence; name one model"):
+        recipe.caption([str(photos)], ["a", "b"], min_confidence=0.5)

@@ -15,6 +15,7 @@ from PIL import Image
 from tests.fakes import made_up_evaluation
 from tests.recipes.conftest import World, write_table
 
+from cutline.captioner import Captioner
 from cutline.data.readers import read_dataset
 from cutline.data.splits import load_splits
 from cutline.errors import BundleError, ConfigError, CutlineError, DataError, RunError, SplitError
@@ -392,3 +393,57 @@ def test_a_model_trained_on_shuffled_images_is_caught_not_looking(world, tmp_pat
     assert not found.looking.looking
     assert found.looking.fall < 0.5
     assert found.looking.causes
+
+
+@pytest.fixture(scope="module")
+def other(world: World) -> Run:
+    """A run on the same images from other first weights."""
+    options = {**world.options, "training.seed": 1, "decoder.lstm_units": 16, "training.epochs": 1}
+    return train(world.table, "show_tell", world.folder / "other", overrides=options)
+
+
+def test_a_model_together_with_itself_is_scored_as_it_is_alone(world, trained, result, tmp_path):
+    found = evaluate(trained.folder, world.table, together_with=[trained.folder], out=tmp_path / "out")
+    assert found.captions == result.captions
+    assert replace(found.scores, signature="") == replace(result.scores, signature="")
+    assert "2 models together" in found.scores.signature
+    assert found.loss == pytest.approx(result.loss, rel=1e-5)
+    assert found.word_accuracy == result.word_accuracy
+    assert found.looking == result.looking
+    assert found.model == f"{trained.folder}/bundle + {trained.folder}/bundle"
+    assert any("holds for no others" in note for note in found.notes)
+    assert load_evaluation(tmp_path / "out") == found
+    assert (tmp_path / "out" / "report.html").exists()
+
+
+def test_models_with_encoders_of_their_own_are_scored_and_caption_alike(world, trained, other, tmp_path):
+    import keras
+
+    image = keras.Input((6, 10, 3))
+    small = keras.layers.AveragePooling2D(2)(keras.layers.Rescaling(1 / 255)(image))
+    keras.Model(image, keras.layers.Flatten()(small)).save(tmp_path / "small.keras")
+    options = {**world.options, "encoder.name": str(tmp_path / "small.keras"), "training.epochs": 1}
+    third = train(world.table, "show_tell", tmp_path / "third", overrides=options)
+    others = [other.folder, third.folder]
+    found = evaluate(trained.folder, world.table, together_with=others, out=tmp_path / "out", split="all")
+    captioner = Captioner.load([trained.folder, *others])
+    for image_id, path in found.images.items():
+        assert captioner.caption(path)[0].text == found.captions[image_id]
+    assert found.decoding == "3 models together, greedy, at most 40 tokens"
+
+
+def test_an_ensemble_needs_a_folder_and_images_that_no_member_was_trained_on(world, trained, other, tmp_path):
+    assert "name its folder (--out)" in refused(
+        ConfigError, trained.folder, world.table, together_with=[other.folder]
+    )
+    assert "learning curve is that of one model" in refused(
+        ConfigError, trained.folder, world.table, together_with=[other.folder], out=tmp_path / "out",
+        learning_curve=True,
+    )  # fmt: skip
+    moved = shutil.copytree(other.folder, tmp_path / "moved")
+    split = moved / "split.csv"
+    split.write_text(split.read_text().replace(",test", ",train"), encoding="utf-8")
+    assert "are images this run was trained on" in refused(
+        SplitError, trained.folder, world.table, together_with=[moved], out=tmp_path / "out"
+    )
+    assert not (tmp_path / "out").exists()

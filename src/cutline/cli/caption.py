@@ -28,6 +28,15 @@ Model = Annotated[
     str | None,
     typer.Option(metavar="MODEL", help="A run folder or a bundle; the newest run in runs/ by default."),
 ]
+Models = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model",
+        metavar="MODEL",
+        show_default=False,
+        help="A run folder or a bundle; the newest run in runs/ by default. Given again: both together.",
+    ),
+]
 BeamSize = Annotated[
     int | None, typer.Option(metavar="K", help="Beams kept; 1 is greedy. The model's own by default.")
 ]
@@ -81,7 +90,7 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", metavar="", help="Let --
 def caption(
     screen: Screen,
     paths: Paths,
-    model: Model = None,
+    model: Models = None,
     beam_size: BeamSize = None,
     n_best: NBest = 1,
     min_confidence: MinConfidence = None,
@@ -125,7 +134,7 @@ def caption(
     )
     found = recipe.caption(
         paths,
-        chosen_model(model, screen),
+        model or [chosen_model(None, screen)],
         beam_size=beam_size,
         n_best=n_best,
         min_confidence=least,

@@ -39,6 +39,15 @@ Out = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="Folder for the results; evaluation-SPLIT in the run by default."),
 ]
+With = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--with",
+        metavar="MODEL",
+        show_default=False,
+        help="Evaluate what MODEL and this one write together; can be given again.",
+    ),
+]
 AlsoParts = Annotated[
     bool,
     typer.Option(
@@ -64,6 +73,7 @@ def evaluate(
     group_column: GroupColumn = None,
     learning_curve: AlsoParts = False,
     assignments: Assignments = None,
+    together_with: With = None,
 ) -> int:
     """Caption one split of a data set and score the captions.
 
@@ -73,7 +83,8 @@ def evaluate(
     from cutline.runtime.bundle import find_bundle
 
     # Before TensorFlow, which takes seconds to import, is asked for.
-    find_bundle(Path(model))
+    for one in (model, *(together_with or ())):
+        find_bundle(Path(one))
     from cutline.recipes.evaluate import evaluate as run_evaluation
     from cutline.recipes.report import evaluation_folder
 
@@ -89,6 +100,7 @@ def evaluate(
             **reading_overrides(format, image_column, caption_column, group_column),
         },
         learning_curve=learning_curve,
+        together_with=together_with or (),
         progress=screen.progress,
     )
     failed = failed_items(result.problems)

@@ -7,6 +7,7 @@ from cutline.decoding.agreement import agreement
 from cutline.decoding.beam import beam
 from cutline.decoding.budget import CharacterBudget
 from cutline.decoding.choosing import Groups
+from cutline.decoding.ensemble import Ensemble
 from cutline.decoding.filters import Filters
 from cutline.decoding.greedy import greedy
 from cutline.decoding.narrowing import Narrowing
@@ -20,6 +21,7 @@ __all__ = [
     "Attentive",
     "CharacterBudget",
     "DecodeResult",
+    "Ensemble",
     "Filters",
     "Groups",
     "Narrowing",

@@ -27,7 +27,7 @@ _ROWS_AT_ONCE: Final = 10_000
 
 def caption(
     paths: Sequence[str],
-    model: str | Path,
+    model: str | Path | Sequence[str | Path],
     *,
     beam_size: int | None = None,
     n_best: int = 1,
@@ -40,7 +40,7 @@ def caption(
 
     Args:
         paths: Image files, folders (searched recursively) and glob patterns.
-        model: A run folder or a bundle.
+        model: A run folder or a bundle; several caption together, see :meth:`Captioner.load`.
         beam_size: Beams kept; the model's default when None.
         n_best: Hypotheses per image.
         min_confidence: The confidence below which captions will be marked; the model must carry one then.
@@ -54,7 +54,7 @@ def caption(
 
     Raises:
         DataError: None of the paths stands for an image.
-        BundleError: The model cannot be loaded.
+        BundleError: The model cannot be loaded, or models have different vocabularies.
         ConfigError: ``beam_size``, ``n_best`` or ``min_confidence`` is out of range, a confidence is asked
             for and the model carries none, or wishes cannot be fulfilled.
     """
@@ -65,11 +65,17 @@ def caption(
         raise DataError(
             next(filter(None, found.values()), "no images were named; give files, folders or patterns")
         )
-    captioner = Captioner.load(model)
+    models = [model] if isinstance(model, (str, Path)) else list(model)
+    if min_confidence is not None and len(models) > 1:
+        raise ConfigError(
+            f"min_confidence is {min_confidence:g}, but the captions of several models have no confidence; "
+            "name one model"
+        )
+    captioner = Captioner.load(models)
     if min_confidence is not None and captioner.bundle.confidence is None:
         raise ConfigError(
-            f"{model}: carries no confidence to compare with {min_confidence:g}; cutline train fits it at "
-            "its end when there are enough val images: go on with the run with --resume, or train again"
+            f"{models[0]}: carries no confidence to compare with {min_confidence:g}; cutline train fits it "
+            "at its end when there are enough val images: go on with the run with --resume, or train again"
         )
     if not confidence:
         captioner = captioner.without_confidence()

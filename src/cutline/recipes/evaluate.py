@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, cast
@@ -11,6 +12,7 @@ from cutline.captioner import Captioner, require_voters
 from cutline.config import DataOptions, DecodingOptions, TextOptions, validate
 from cutline.data.readers import read_dataset
 from cutline.data.splits import load_splits, require_split
+from cutline.ensembles import encoding_sessions
 from cutline.errors import ConfigError, DataError, RunError, SplitError
 from cutline.models.encoders import Encoder
 from cutline.models.sessions import KerasSession
@@ -37,6 +39,7 @@ def evaluate(
     out: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
     learning_curve: bool = False,
+    together_with: Sequence[str | Path] = (),
     progress: Progress = Silent(),  # noqa: B008 (holds no state)
 ) -> EvaluationResult:
     """Caption one split of a data set and score the captions against their references.
@@ -57,6 +60,8 @@ def evaluate(
             of a table of the same name.
         learning_curve: Train on a quarter and on half of the run's training images as well, and say what
             more captions would buy. The result is saved, and its page written, before that begins.
+        together_with: Further models over the same vocabulary: what is evaluated are the captions that all
+            write together, with the options of ``model``. ``out`` must then be named.
         progress: Told about every stage.
 
     Returns:
@@ -67,34 +72,41 @@ def evaluate(
         why.
 
     Raises:
-        BundleError: The model cannot be loaded.
-        ConfigError: An override is unknown or out of range.
+        BundleError: The model cannot be loaded, or models have different vocabularies.
+        ConfigError: An override is unknown or out of range; several models without ``out``, or with a
+            learning curve.
         DataError: The data set cannot be used; SplitError when the split is empty, or when images of
-            ``"val"`` or ``"test"`` are images that the run was trained on.
+            ``"val"`` or ``"test"`` are images that a run was trained on.
         RunError: ``out`` is a folder that holds something else, or there is nothing for a learning curve.
     """
     if split not in (*SPLITS, "all"):
         raise DataError(f"--split {split!r}: allowed are {', '.join(SPLITS)} and all")
+    if together_with:
+        _check_ensemble(out, learning_curve)
     folder = _output_folder(Path(model), split, Path(out) if out is not None else None)
-    captioner = Captioner.load(model)
+    captioner = Captioner.load([model, *together_with])
     options = _options(captioner.bundle, overrides or {})
     if not isinstance(data, Dataset):
         data = _read(Path(data), images, options.data, overrides or {}, captioner.bundle)
     dataset = load_dataset(data, images, options.data, progress)
     known = _known_splits(Path(model))
     dataset = _with_splits(dataset, known, options.data, split, progress)
+    for other in together_with:
+        _refuse_trained_on(dataset, split, _known_splits(Path(other)) or {})
     plan = plan_learning_curve(Path(model), dataset, progress) if learning_curve else None
     chosen = replace(dataset, examples=_chosen(dataset, split))
-    encoder = cast("KerasSession", captioner.session).encoder
+    encoders = [cast("KerasSession", one).encoder for one in encoding_sessions(captioner.session)]
     training, notes = _training_images(dataset, known, captioner.bundle)
-    training = _encoded(encoder, replace(dataset, examples=training), progress)
-    store, chosen = extract_features(encoder, chosen, progress)
-    if not chosen.examples:
-        store.close()
-        raise DataError(f"{chosen.source}: none of the images of split {split!r} can be read")
-    _warn_of_groups(chosen, overrides or {}, progress)
-    with store:
-        result = measure(Subject(captioner, options, split, chosen, training, store, notes), progress)
+    training = _encoded(encoders[0], replace(dataset, examples=training), progress)
+    with ExitStack() as open_stores:
+        stores = []
+        for encoder in encoders:
+            store, chosen = extract_features(encoder, chosen, progress)
+            stores.append(open_stores.enter_context(store))
+        if not chosen.examples:
+            raise DataError(f"{chosen.source}: none of the images of split {split!r} can be read")
+        _warn_of_groups(chosen, overrides or {}, progress)
+        result = measure(Subject(captioner, options, split, chosen, training, stores, notes), progress)
     numeric_ids = dataset.format in ("coco", "karpathy")
     _keep(folder, result, Path(model), numeric_ids, progress)
     if plan is not None:
@@ -102,6 +114,13 @@ def evaluate(
         result = replace(result, learning_curve=curve)
         _keep(folder, result, Path(model), numeric_ids, progress)
     return result
+
+
+def _check_ensemble(out: str | Path | None, learning_curve: bool) -> None:
+    if out is None:
+        raise ConfigError("an evaluation of several models belongs to none of them; name its folder (--out)")
+    if learning_curve:
+        raise ConfigError("a learning curve is that of one model; leave out the others, or the curve")
 
 
 def _keep(folder: Path, result: EvaluationResult, model: Path, numeric_ids: bool, progress: Progress) -> None:
@@ -206,12 +225,13 @@ def _with_splits(
             "for training: right for the table it was trained on; for other images use --split all"
         )
     dataset = split_dataset(dataset, options, () if split == "all" else (split,), known)
-    if split in ("val", "test"):
-        _refuse_trained_on(dataset, split, known or {})
+    _refuse_trained_on(dataset, split, known or {})
     return dataset
 
 
 def _refuse_trained_on(dataset: Dataset, split: str, known: Mapping[str, str]) -> None:
+    if split not in ("val", "test"):
+        return
     offenders = [e.image_id for e in dataset.of_split(split) if known.get(e.digest) == "train"]
     if offenders:
         shown = ", ".join(offenders[:5]) + (f" and {len(offenders) - 5:,} more" if len(offenders) > 5 else "")

@@ -14,6 +14,8 @@ from cutline.config import DataOptions, DecodingOptions, TextOptions, TrainingOp
 from cutline.data.batches import caption_table, plan_batches, teacher_forcing_batches
 from cutline.data.feature_store import FeatureStore
 from cutline.data.text_vectorization import vectorization_layer
+from cutline.decoding.ensemble import pack
+from cutline.ensembles import EnsembleSession
 from cutline.evaluation import (
     Circumstances,
     Setting,
@@ -29,6 +31,7 @@ from cutline.evaluation import (
     texts_of,
 )
 from cutline.evaluation.slices import slices
+from cutline.evaluation.teacher_forcing import teacher_forced
 from cutline.metrics import measure_diversity, strip_markers
 from cutline.models.sessions import KerasSession
 from cutline.progress import Progress
@@ -67,7 +70,7 @@ class Subject:
         dataset: The images of the split, readable and encoded, at least one.
         training: The images the model was trained on with their captions, encoded; empty when they are
             not at hand.
-        store: Holds the features of both.
+        stores: Hold the features of both: one for each different encoder of the model.
         notes: What could not be measured and why, as far as it is known.
     """
 
@@ -76,16 +79,21 @@ class Subject:
     split: str
     dataset: Dataset
     training: Sequence[Example]
-    store: FeatureStore
+    stores: Sequence[FeatureStore]
     notes: tuple[str, ...] = ()
 
     def read(self, digests: Sequence[str]) -> NDArray[Any]:
-        """Return the features of images."""
-        return feature_reader(self.store)(digests)
+        """Return the features of images, those of the first encoder."""
+        return feature_reader(self.stores[0])(digests)
+
+    def read_all(self, digests: Sequence[str]) -> NDArray[Any]:
+        """Return the features of images as the model's session takes them."""
+        parts = [feature_reader(store)(digests) for store in self.stores]
+        return parts[0] if len(parts) == 1 else pack(parts)
 
     def caption(self, examples: Sequence[Example], progress: Progress) -> dict[str, list[Hypothesis]]:
         """Return image_id → hypotheses, best first."""
-        return caption_lists(self.captioner.writer, self.read, examples, self.options.decoding, progress)
+        return caption_lists(self.captioner.writer, self.read_all, examples, self.options.decoding, progress)
 
     def training_captions(self) -> list[str]:
         """Return the captions the model was trained on, without markers."""
@@ -108,7 +116,8 @@ def measure(subject: Subject, progress: Progress) -> EvaluationResult:
     result = _measure_captions(subject, lists, progress)
     best = {image_id: found[0] for image_id, found in lists.items()}
     result = add_confidences(result, subject.captioner, subject.read, examples, best, progress)
-    return replace(result, notes=(*subject.notes, *_notes(result)))
+    ensemble = isinstance(subject.captioner.session, EnsembleSession)
+    return replace(result, notes=(*subject.notes, *_notes(result, ensemble)))
 
 
 def _measure_captions(
@@ -179,12 +188,17 @@ def _slices(subject: Subject, setting: Setting, texts: Mapping[str, str]) -> tup
 def _setting(subject: Subject) -> Setting:
     examples, tokenizer = subject.dataset.examples, subject.captioner.vocabulary.tokenizer
     facts = {
-        "decoding": describe_decoding(subject.options.decoding),
+        "decoding": ", ".join([*_members(subject), describe_decoding(subject.options.decoding)]),
         "split": subject.split,
         "data": fingerprint_of(examples),
     }
     tokens = scoring_tokens(tokenizer, (caption for e in examples for caption in plain_captions(e)))
     return Setting(examples, subject.training, subject.read, tokens, make_scorer(examples, tokenizer), facts)
+
+
+def _members(subject: Subject) -> list[str]:
+    session = subject.captioner.session
+    return [f"{len(session.members)} models together"] if isinstance(session, EnsembleSession) else []
 
 
 def _best(lists: Mapping[str, Sequence[Hypothesis]]) -> dict[str, str]:
@@ -199,14 +213,16 @@ def _share_of_worst(loss: float, subject: Subject) -> float:
     return loss / math.log(subject.captioner.bundle.vocabulary_size)
 
 
-def _notes(result: EvaluationResult) -> list[str]:
+def _notes(result: EvaluationResult, ensemble: bool) -> list[str]:
     """Say what is missing and why."""
     notes = []
     if result.baseline(HUMAN) is None:
         notes.append("no score of people: every image has a single reference")
     if result.looking is None:
         notes.append("no looking test: there is only one image, so none to exchange its features with")
-    if not result.confidences:
+    if not result.confidences and ensemble:
+        notes.append("no confidence: it is fitted to the captions of one model and holds for no others")
+    elif not result.confidences:
         notes.append(
             "no confidence: the model carries none; training fits it at its end, on 60 val images or more"
         )
@@ -216,12 +232,16 @@ def _notes(result: EvaluationResult) -> list[str]:
 def _teacher_forced(subject: Subject) -> tuple[float, float]:
     """Return loss (nats per token) and word accuracy with the reference token as the next input."""
     length, vocabulary = subject.options.text.max_length, subject.captioner.vocabulary
-    table = caption_table(subject.dataset.examples, subject.store, vocabulary.tokenizer, length)
+    session = subject.captioner.session
+    if isinstance(session, EnsembleSession):
+        return teacher_forced(session, subject.read_all, subject.dataset.examples, vocabulary, length)
+    store = subject.stores[0]
+    table = caption_table(subject.dataset.examples, store, vocabulary.tokenizer, length)
     layer = vectorization_layer(vocabulary, length)
     options = TrainingOptions()
     plan = plan_batches(table.lengths, options.batch_size, seed=None)
-    decoder = cast("KerasSession", subject.captioner.session).decoder
-    return Trainer(decoder, options, 1).measure(teacher_forcing_batches(table, subject.store, layer, plan))
+    decoder = cast("KerasSession", session).decoder
+    return Trainer(decoder, options, 1).measure(teacher_forcing_batches(table, store, layer, plan))
 
 
 def describe_decoding(options: DecodingOptions) -> str:
