@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.fakes import ScriptedStepModel
 
-from cutline.decoding import DecodeResult, beam, greedy
+from cutline.decoding import DecodeResult, Groups, beam, greedy
+from cutline.decoding.beam import Settings, beam_per_penalty
 from cutline.errors import ConfigError
 
 START, END, A, DOG, RUNS = range(5)
@@ -277,3 +278,22 @@ def test_no_image_gives_no_caption():
 def test_options_out_of_range_are_refused(options, message):
     with pytest.raises(ConfigError, match=message):
         search(random_table, 0, **options)
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 10_000), size=st.sampled_from([1, 2, 4]), groups=st.sampled_from([1, 2]))
+def test_one_search_for_several_penalties_equals_one_search_for_each(seed, size, groups):
+    penalties = (0.0, 0.5, 1.0, 2.0)
+    beams = Groups(groups, 0.5)
+    asked = Settings(size * groups, size, (START,), groups=beams)
+    model = ScriptedStepModel(seeded(seed), START)
+    together = beam_per_penalty(model, features_of(*range(5)), START, END, 7, penalties, asked)
+    alone = [
+        search(
+            seeded(seed), *range(5), max_length=7, beam_size=size * groups, n_best=size, groups=beams,
+            length_penalty=penalty,
+        )
+        for penalty in penalties
+    ]  # fmt: skip
+    assert together == [found for found, _ in alone]
+    assert len(model.batches) == max(len(other.batches) for _, other in alone)

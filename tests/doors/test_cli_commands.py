@@ -13,6 +13,7 @@ from tests.fakes import StubRecipe, made_up_evaluation, made_up_history, made_up
 from typer.testing import CliRunner, Result
 
 from cutline.cli.app import app
+from cutline.evaluation.decoding_choice import DecodingChoice, DecodingTrial
 from cutline.recipes.report import RunReport
 from cutline.records import Interval, LearningCurve, LearningPoint, LookingTest, Problem, Run
 
@@ -169,6 +170,7 @@ def test_evaluate_hands_its_options_on(evaluate: StubRecipe) -> None:
     assert arguments == ("runs/first", "captions.csv")
     assert keywords.pop("overrides")["data.format"] is None
     assert not keywords.pop("learning_curve")
+    assert not keywords.pop("together_with")
     assert keywords == {"images": Path("photos"), "split": "val", "out": Path("here")}
     run("evaluate", "runs/first", "captions.csv", "--learning-curve", "--group-column", "people")
     keywords = evaluate.calls[-1][1]
@@ -343,6 +345,29 @@ def test_what_pillow_warns_of_is_for_debugging(
         warnings.simplefilter("always")
         assert run("check", "captions.csv", *flags).exit_code == 0
     assert len(caught) == shown
+
+
+def test_tune_prints_every_setting_and_what_was_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    greedy = DecodingTrial(1, 0.0, 45.04, 46.0, 5.0, 1.0)
+    chosen = DecodingTrial(3, 0.7, 50.0, 49.0, 0.04, 0.3, chosen=True)
+    choice = DecodingChoice((greedy, chosen), greedy, 500, 501)
+    recipe = StubRecipe.put(monkeypatch, "tune", "tune", choice)
+    done = run("tune", "runs/first", "captions.csv", "--images", "photos")
+    lines = done.stdout.splitlines()
+    assert " ".join(lines[0].split()) == (
+        "beam size length penalty CIDEr-D on 500 behind the best on 501 others"
+    )
+    assert lines[1].split() == ["1", "0", "45.0", "5.0", "±", "1.0", "46.0"]
+    assert lines[2].split() == ["*", "3", "0.7", "50.0", "0.0", "±", "0.3", "49.0"]
+    assert lines[-1] == (
+        "decoding: beam size 3, length penalty 0.7, chosen on 500 val images; CIDEr-D on 501 others 49.0, "
+        "before 46.0"
+    )
+    ((arguments, keywords),) = recipe.calls
+    assert arguments == ("runs/first", "captions.csv")
+    assert keywords["images"] == Path("photos")
+    found = json.loads(run("tune", "runs/first", "captions.csv", "--json").stdout)
+    assert [trial["beam_size"] for trial in found["trials"]] == [1, 3]
 
 
 def test_report_prints_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

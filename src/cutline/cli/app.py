@@ -21,6 +21,7 @@ from cutline.cli.report import report
 from cutline.cli.score import score
 from cutline.cli.screen import Flags
 from cutline.cli.train import train
+from cutline.cli.tune import tune
 
 
 class OneLineErrors(TyperGroup):
@@ -90,6 +91,7 @@ for _function, _example in (
     (demo, "cutline demo"),
     (check, "cutline check captions.csv --images photos/"),
     (train, "cutline train captions.csv --images photos/ --run runs/first --epochs 10"),
+    (tune, "cutline tune runs/first captions.csv --images photos/"),
     (evaluate, "cutline evaluate runs/first captions.csv --images photos/ --split val"),
     (caption, "cutline caption new.jpg holiday/ --model runs/first --output holiday.csv"),
     (explain, "cutline explain new.jpg --model runs/first --out why.html"),

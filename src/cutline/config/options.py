@@ -90,6 +90,9 @@ class TrainingOptions(_Frozen):
         True,
         description="keep training captions in the bundle: for consensus, and to show similar images",
     )
+    choose_decoding: bool = Field(
+        False, description="at the end, choose beam size and length penalty on val, as cutline tune does"
+    )
     seed: int = Field(0, ge=0, description="seed of weights, dropout and shuffling")
 
 

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cutline.decoding.beams import Beams, Finished, in_turn, side_by_side
+from cutline.decoding.beams import Beams, Finished, PerPenalty, in_turn, side_by_side
 from cutline.decoding.choosing import ONE_GROUP, Choice, Groups
 from cutline.decoding.filters import NO_FILTERS, Filters
 from cutline.decoding.rules import Rules
@@ -72,16 +72,65 @@ def beam(
     Raises:
         ConfigError: A number is out of range, the end marker is forbidden, or filters contradict each other.
     """
-    rules = Rules(filters, end_id, max_length, forbidden)
-    _check_beams(beam_size, length_penalty, n_best)
-    groups.check(beam_size)
+    settings = Settings(beam_size, n_best, forbidden, filters, groups)
+    return beam_per_penalty(model, features, start_id, end_id, max_length, (length_penalty,), settings)[0]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What :func:`beam` is given beside model, markers and length penalty; its defaults are those of beam."""
+
+    beam_size: int = 3
+    n_best: int = 1
+    forbidden: Sequence[int] = ()
+    filters: Filters = NO_FILTERS
+    groups: Groups = ONE_GROUP
+
+
+def beam_per_penalty(
+    model: StepModel[State],
+    features: NDArray[Any],
+    start_id: int,
+    end_id: int,
+    max_length: int,
+    length_penalties: Sequence[float],
+    settings: Settings,
+) -> list[list[list[DecodeResult]]]:
+    """Search once for several length penalties.
+
+    The beginnings that are followed do not depend on the penalty, only the ranking of finished captions and
+    the moment at which a search stops do. So one search that goes on until none of the penalties needs it any
+    more gives exactly what one search for each of them gives, at about the cost of the longest.
+
+    Args:
+        model: As for :func:`beam`, and so are the next four.
+        features: (B, ...).
+        start_id: The token a caption starts from.
+        end_id: The token that ends a caption.
+        max_length: Most tokens in a caption.
+        length_penalties: P of them, at least one.
+        settings: All else.
+
+    Returns:
+        For each penalty what :func:`beam` returns.
+
+    Raises:
+        ConfigError: As for :func:`beam`.
+    """
+    width, n_best, groups = settings.beam_size, settings.n_best, settings.groups
+    rules = Rules(settings.filters, end_id, max_length, settings.forbidden)
+    for penalty in length_penalties:
+        _check_beams(width, penalty, n_best)
+    groups.check(width)
     images = len(features)
     if images == 0:
-        return []
-    width, lanes = beam_size // groups.count, images * groups.count
+        return [[] for _ in length_penalties]
+    width, lanes = width // groups.count, images * groups.count
     # The best captions of two groups may be the same, so each group needs more than its share.
     wanted = n_best if groups.count == 1 else width
-    finished = [Finished(width, wanted, length_penalty) for _ in range(lanes)]
+    finished = [
+        PerPenalty([Finished(width, wanted, penalty) for penalty in length_penalties]) for _ in range(lanes)
+    ]
     always = np.append(rules.required.token_ids, end_id)
     choice = Choice(width, end_id, groups, 1 + rules.required.size, always)
     search = _Search(end_id, choice, rules, finished)
@@ -101,12 +150,16 @@ def beam(
         # Images whose search is over cost nothing from here on.
         beams = beams.take_lanes(still_open)
         state = model.reorder(state, rows[still_open].reshape(-1))
-    if groups.count == 1:
-        return [captions.best() for captions in finished]
     return [
-        in_turn([captions.best() for captions in finished[at : at + groups.count]], n_best)
-        for at in range(0, lanes, groups.count)
+        _of_images([captions.each[at].best() for captions in finished], groups.count, n_best)
+        for at in range(len(length_penalties))
     ]
+
+
+def _of_images(lanes: list[list[DecodeResult]], groups: int, n_best: int) -> list[list[DecodeResult]]:
+    if groups == 1:
+        return lanes
+    return [in_turn(lanes[at : at + groups], n_best) for at in range(0, len(lanes), groups)]
 
 
 @dataclass(frozen=True)
@@ -116,7 +169,7 @@ class _Search:
     end_id: int
     choice: Choice
     rules: Rules
-    finished: list[Finished]
+    finished: list[PerPenalty]
 
     def advance(
         self, beams: Beams, log_probabilities: NDArray[np.float32]
@@ -195,7 +248,7 @@ class _Search:
         for place in places:
             captions = self.finished[beams.lanes[place]]
             # What had to be cut back was not meant to end there: only where there is nothing better.
-            unwanted = bool(captions.ranked)
+            unwanted = captions.any_yet()
             for rank in np.flatnonzero(beams.totals[place] > -np.inf):
                 written = beams.tokens[place, rank]
                 if self.rules.may_end(written[None])[0]:

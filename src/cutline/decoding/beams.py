@@ -48,6 +48,33 @@ class Finished:
         return [result for _, result in self.ranked[: self.n_best]]
 
 
+class PerPenalty:
+    """The best captions of one lane for each of several length penalties.
+
+    Attributes:
+        each: For each penalty.
+    """
+
+    def __init__(self, each: Sequence[Finished]) -> None:
+        """Take one for each penalty, all empty."""
+        self.each = tuple(each)
+        self._open = list(each)
+
+    def add(self, token_ids: NDArray[np.int32], logs: NDArray[np.float64]) -> None:
+        """Take a caption for those penalties whose search would still go on."""
+        for captions in self._open:
+            captions.add(token_ids, logs)
+
+    def any_yet(self) -> bool:
+        """Whether there is a caption."""
+        return any(captions.ranked for captions in self.each)
+
+    def settled(self, best_beginning: float, length: int) -> bool:
+        """Whether the search may stop for all; see :meth:`Finished.settled`."""
+        self._open = [captions for captions in self._open if not captions.settled(best_beginning, length)]
+        return not self._open
+
+
 def in_turn(groups: Sequence[Sequence[DecodeResult]], n_best: int) -> list[DecodeResult]:
     """Return the best caption of each group, then the second of each, and so on, none of them twice.
 

@@ -74,7 +74,7 @@ def keep_confidence(folder: Path, dataset: Dataset, read: ReadFeatures, progress
     decoder = load_decoder(
         bundle.decoder, bundle.vocabulary_size, bundle.feature_shape, bundle.decoder_arrays
     )
-    confidence = _fit(bundle, DecoderSession(decoder), dataset, read, progress)
+    confidence = fit_on_val(bundle, DecoderSession(decoder), dataset, read, progress)
     save_bundle(replace(bundle, confidence=confidence), folder / layout.BUNDLE, folder / layout.ENCODER)
 
 
@@ -110,9 +110,18 @@ def add_confidences(
     return replace(result, confidences=confidences, calibration=calibration)
 
 
-def _fit(
+def fit_on_val(
     bundle: Bundle, session: StepModel[Any], dataset: Dataset, read: ReadFeatures, progress: Progress
 ) -> Confidence:
+    """Fit the confidence of a bundle's captions on half of the val images.
+
+    Args:
+        bundle: Whose decoding options are used; what it carries as confidence is not looked at.
+        session: Its step model.
+        dataset: With train and val images and their digests.
+        read: Their features.
+        progress: Told about every image.
+    """
     val, options, vocabulary = dataset.of_split("val"), bundle.decoding, bundle.vocabulary
     references = references_of(val)
     tokens = scoring_tokens(

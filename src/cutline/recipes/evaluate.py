@@ -86,11 +86,8 @@ def evaluate(
     folder = _output_folder(Path(model), split, Path(out) if out is not None else None)
     captioner = Captioner.load([model, *together_with])
     options = _options(captioner.bundle, overrides or {})
-    if not isinstance(data, Dataset):
-        data = _read(Path(data), images, options.data, overrides or {}, captioner.bundle)
-    dataset = load_dataset(data, images, options.data, progress)
+    dataset = load_for_model(model, data, images, overrides or {}, captioner.bundle, split, progress)
     known = _known_splits(Path(model))
-    dataset = _with_splits(dataset, known, options.data, split, progress)
     for other in together_with:
         _refuse_trained_on(dataset, split, _known_splits(Path(other)) or {})
     plan = plan_learning_curve(Path(model), dataset, progress) if learning_curve else None
@@ -114,6 +111,37 @@ def evaluate(
         result = replace(result, learning_curve=curve)
         _keep(folder, result, Path(model), numeric_ids, progress)
     return result
+
+
+def load_for_model(
+    model: str | Path,
+    data: Dataset | str | Path,
+    images: str | Path | None,
+    overrides: Mapping[str, Any],
+    bundle: Bundle,
+    split: str,
+    progress: Progress,
+) -> Dataset:
+    """Read a data set as a model was trained on it, with the splits that its run knows.
+
+    Args:
+        model: The run or bundle.
+        data: As for :func:`evaluate`, and so are ``images`` and ``overrides``.
+        images: Folder of the images.
+        overrides: Over the model's options.
+        bundle: The model's.
+        split: The one that will be used; its images must not be such as the run was trained on.
+        progress: Told about every image file.
+
+    Raises:
+        ConfigError: An override is unknown or out of range.
+        DataError: The data set cannot be used; SplitError when its splits cannot.
+    """
+    options = _options(bundle, overrides).data
+    if not isinstance(data, Dataset):
+        data = _read(Path(data), images, options, overrides, bundle)
+    dataset = load_dataset(data, images, options, progress)
+    return _with_splits(dataset, _known_splits(Path(model)), options, split, progress)
 
 
 def _check_ensemble(out: str | Path | None, learning_curve: bool) -> None:

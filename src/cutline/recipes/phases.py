@@ -15,6 +15,7 @@ from cutline.progress import Progress
 from cutline.recipes import run_folder as layout
 from cutline.recipes.confidence import keep_confidence, keep_neighbours
 from cutline.recipes.corridor import Corridor
+from cutline.recipes.decoding_choice import keep_decoding
 from cutline.recipes.epoch_keeper import EpochKeeper
 from cutline.recipes.extract import feature_reader
 from cutline.records import Example, Run
@@ -80,6 +81,9 @@ def train_phases(corridor: Corridor, resume: bool, progress: Progress) -> Run:
         read = feature_reader(corridor.store)
         if options.keep_captions:
             keep_neighbours(folder, corridor.dataset, read, progress)
+        if options.choose_decoding:
+            # Before the confidence, which must be that of the captions that will be written.
+            keep_decoding(folder, corridor.dataset, read, progress)
         keep_confidence(folder, corridor.dataset, read, progress)
     except KeyboardInterrupt:
         interrupted = True
