@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from cutline.config import DecoderOptions, DecodingOptions
 from cutline.ensembles import EnsembleSession, encoding_sessions, require_same_vocabulary, together
 from cutline.errors import BundleError, ConfigError
 from cutline.runtime import Bundle
+from cutline.runtime.confidence import TrainingFeatures
+from cutline.runtime.neighbours import Neighbours
 from cutline.text import Tokenizer, Vocabulary
 from cutline.text.vocabulary import SPECIALS
 
@@ -54,7 +57,9 @@ class Eyes:
 def bundle(vocabulary: Vocabulary = WORDS, features: int = 2, encoder: str | None = None, **more) -> Bundle:
     details = {} if encoder is None else {"encoder_fingerprint": {"weights": encoder}}
     options = DecodingOptions(**more)
-    return Bundle({}, {}, DecoderOptions(), {}, (features,), vocabulary, options, None, details, "runs/a")
+    return Bundle(
+        {}, {}, DecoderOptions(), {}, (features,), vocabulary, options, details=details, folder="runs/a"
+    )
 
 
 def captioner(bundles: list[Bundle], sessions: list[Eyes]) -> Captioner:
@@ -92,6 +97,30 @@ def test_the_surer_member_decides_and_many_images_are_captioned_like_one(red):
         records = list(model.caption_all([red, "none.png", red], n_best=2))
         assert [record.hypotheses[0] for record in records if record.hypotheses] == [best, best]
         assert records[1].error
+
+
+def test_those_who_vote_look_with_the_first_encoder(red, monkeypatch):
+    training = TrainingFeatures(
+        np.zeros(2, np.float32), np.eye(2, dtype=np.float32), np.eye(2, dtype=np.float32)
+    )
+    neighbours = Neighbours(("a.png", "b.png"), (("green dot",), ("two cats",)), training)
+    bundles = [
+        replace(bundle(consensus=1, consensus_likelihood=0, beam_size=2), neighbours=neighbours),
+        bundle(features=3),
+    ]
+    seen: list[tuple[int, ...]] = []
+    monkeypatch.setattr(Neighbours, "nearest", _remembering(seen, Neighbours.nearest))
+    model = captioner(bundles, [Eyes((4, 6), 2), Eyes((8, 8), 3)])
+    assert model.caption(red)[0].text == "green dot", "the picture is red, the voters say green"
+    assert seen == [(1, 2)]
+
+
+def _remembering(seen, nearest):
+    def remember(self, features, count):
+        seen.append(features.shape)
+        return nearest(self, features, count)
+
+    return remember
 
 
 def test_options_are_those_of_the_first_and_there_is_no_confidence():

@@ -106,7 +106,7 @@ def test_ctrl_c_while_choosing_leaves_the_model_as_it_was(world, finished):
 
 
 def test_too_few_val_images_and_drawn_captions_are_refused(world, finished):
-    with pytest.raises(DataError, match="choosing takes 60 val images, found 2; add images"):
+    with pytest.raises(DataError, match="choosing takes 60 val images, found 3; add some"):
         tune(finished, world.table)
     bundle = load_bundle(finished / "bundle")
     drawing = bundle.decoding.model_copy(update={"temperature": 1.0})
