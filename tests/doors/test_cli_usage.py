@@ -17,7 +17,7 @@ from cutline.cli.app import app
 from cutline.errors import DataError
 from cutline.recipes.report import RunReport
 
-COMMANDS = ("demo", "check", "train", "evaluate", "caption", "report", "score")
+COMMANDS = ("demo", "check", "train", "tune", "evaluate", "caption", "report", "score")
 PLAIN = {"NO_COLOR": "1", "COLUMNS": "200", "TERM": "dumb"}
 
 
@@ -80,12 +80,14 @@ PUBLIC_OPTIONS = {
         *("--images", "--run", "--preset", "--encoder", "--encoder-weights", "--epochs", "--config", "--set"),
         *("--resume", "--format", "--image-column", "--caption-column", "--group-column"),
     ],
+    "tune": ["--images", "--format", "--image-column", "--caption-column"],
     "evaluate": [
         *("--images", "--split", "--out", "--format", "--image-column", "--caption-column"),
-        *("--group-column", "--learning-curve"),
+        *("--group-column", "--learning-curve", "--set", "--with"),
     ],
     "caption": [
         "--model",
+        "--set",
         "--beam-size",
         "--n-best",
         "--min-confidence",
