@@ -73,7 +73,7 @@ def tune(
         val = dataset.of_split("val")
         if len(val) < FEWEST_IMAGES:
             raise DataError(
-                f"{dataset.source}: choosing takes {FEWEST_IMAGES} val images, found {len(val):,}"
+                f"{dataset.source}: choosing takes {FEWEST_IMAGES} val images, found {len(val):,}; add some"
             )
         choice, tuned = choose_on_val(bundle, session, dataset, read, progress)
         if bundle.confidence is not None and tuned.confidence is None and dataset.of_split("train"):
