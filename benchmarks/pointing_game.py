@@ -1,7 +1,7 @@
 """The pointing game: how often a model looks at the object that it names, on drawn scenes.
 
     .venv/bin/python benchmarks/pointing_game.py --write-encoder fine.keras
-    .venv/bin/python -c "import cutline; cutline.draw_sample('sample')"
+    .venv/bin/python -c "from cutline.data.sample import draw_sample; draw_sample('sample')"
     .venv/bin/cutline train sample/captions.csv --preset attend --encoder fine.keras --run runs/scenes OPTIONS
     .venv/bin/python benchmarks/pointing_game.py runs/scenes sample/captions.csv [--split test]
 
