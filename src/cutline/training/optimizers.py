@@ -33,7 +33,8 @@ class AveragingAdamW(keras.optimizers.AdamW):
         if self.average:
             for variable in variables:
                 copy = self.add_variable_from_reference(variable, name="average")
-                copy.assign(variable)
+                # A real copy: JAX hands the memory of all variables to a step, and none of it twice.
+                copy.assign(ops.copy(ops.convert_to_tensor(variable)))
                 self._averages.append(copy)
 
     def apply(self, grads: Any, trainable_variables: Any = None) -> None:

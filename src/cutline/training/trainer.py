@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import math
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from cutline.config import TrainingOptions
@@ -22,7 +22,7 @@ from cutline.training.optimizers import AveragingAdamW
 from cutline.training.schedules import Schedule
 
 Batches = Any
-"""A ``tf.data.Dataset`` of ``((features, inputs), targets, weights)``."""
+"""What Keras iterates over, such as a ``tf.data.Dataset``: ``((features, inputs), targets, weights)``."""
 
 
 class TrainFigures(NamedTuple):
@@ -62,12 +62,13 @@ class Trainer:
         # Decaying biases and normalisation scales only fights their purpose.
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
         optimizer.build(decoder.trainable_variables)
-        # Compiling with XLA was slower here: each caption length is a shape of its own to compile.
+        # Compiling with XLA was slower here: each caption length is a shape of its own to compile. Without it
+        # TensorFlow still runs a graph, but other backends would run every operation by itself.
         decoder.compile(
             optimizer=optimizer,
             loss=self.loss(),
             weighted_metrics=token_metrics(),
-            jit_compile=False,
+            jit_compile=keras.backend.backend() != "tensorflow",
         )
 
     def loss(self) -> keras.losses.Loss:
@@ -78,7 +79,8 @@ class Trainer:
         """Take one step per batch.
 
         Args:
-            batches: One epoch.
+            batches: One epoch, of known length: at the end of one of unknown length TensorFlow moves the
+                optimizer on by a step that has no batch.
             epoch: 1-based, for messages.
             stage: Advanced once per batch with the running loss and accuracy.
 
@@ -89,9 +91,7 @@ class Trainer:
             RunError: The loss is no longer a number.
         """
         with _plain_errors():
-            history = self.decoder.fit(
-                batches, epochs=1, verbose=0, shuffle=False, callbacks=[_Report(stage)]
-            )
+            history = self.decoder.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=[_Report(stage)])
         loss = float(history.history["loss_per_token"][-1])
         if not math.isfinite(loss):
             raise RunError(
@@ -149,9 +149,13 @@ def _plain_errors() -> Iterator[None]:
     """
     try:
         yield
-    except tf.errors.ResourceExhaustedError as error:
-        raise MemoryError(str(error).partition("\n")[0]) from error
-    except tf.errors.OpError as error:
+    except Exception as error:
+        # Looked up and not imported: what was never loaded raised nothing, and other backends do without it.
+        tensorflow = sys.modules.get("tensorflow")
+        if tensorflow is None or not isinstance(error, tensorflow.errors.OpError):
+            raise
+        if isinstance(error, tensorflow.errors.ResourceExhaustedError):
+            raise MemoryError(str(error).partition("\n")[0]) from error
         found = re.search(r"FeatureStoreError: (.+)", str(error))
         if found:
             raise FeatureStoreError(found.group(1)) from error
