@@ -11,6 +11,7 @@ import pytest
 from cutline.config import DecoderOptions
 from cutline.errors import ConfigError, UnknownNameError
 from cutline.models.decoders import DECODERS, Decoder, build_decoder
+from cutline.models.decoders.word_dropout import WordDropout
 
 V, D, E, H, A = 7, 3, 4, 5, 6
 WITHOUT_ATTENTION = ("merge", "show_tell")
@@ -111,6 +112,21 @@ def look(w: Arrays, values: np.ndarray, h: np.ndarray) -> tuple[np.ndarray, np.n
     return np.einsum("br,brh->bh", weights, values), weights
 
 
+def look_or_not(
+    w: Arrays, values: np.ndarray, h: np.ndarray, word: np.ndarray, before: np.ndarray, c: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lu et al. (2017), equations 8 to 13: the sentinel is one more region, with a key of its own."""
+    gate = sigmoid(dense(w, "sentinel_words", word) + before @ w["sentinel_state/kernel"])
+    sentinel = gate * np.tanh(c)
+    keys = np.concatenate(
+        [dense(w, "make_keys", values), dense(w, "attention/sentinel_key", sentinel)[:, None]], axis=1
+    )
+    energies = np.tanh(keys + (h @ w["attention/query/kernel"])[:, None]) @ w["attention/energy/kernel"]
+    weights = softmax(energies[..., 0])
+    read = np.concatenate([values, sentinel[:, None]], axis=1)
+    return np.einsum("br,brh->bh", weights, read), weights
+
+
 def deep_output(w: Arrays, word: np.ndarray, h: np.ndarray, context: np.ndarray) -> np.ndarray:
     mixed = dense(w, "read_hidden", h) + context @ w["read_context/kernel"] + word
     return dense(w, "predict_token", mixed)
@@ -123,7 +139,11 @@ def attend_logits(w: Arrays, features: np.ndarray, token_ids: np.ndarray) -> np.
     logits = []
     for column in token_ids.T:
         word = w["embedding/embeddings"][column]
-        context = look(w, values, h)[0] * sigmoid(dense(w, "gate", h))
+        if "sentinel_words/kernel" in w:
+            context, _ = look_or_not(w, values, h, word, h, c)
+        else:
+            context, _ = look(w, values, h)
+        context = context * sigmoid(dense(w, "gate", h))
         state = np.concatenate([context, h], axis=1) @ w["state_gates/kernel"]
         h, c = lstm_cell(dense(w, "word_gates", word) + state, c)
         logits.append(deep_output(w, word, h, context))
@@ -137,9 +157,12 @@ def up_down_logits(w: Arrays, features: np.ndarray, token_ids: np.ndarray) -> np
     logits = []
     for column in token_ids.T:
         word = w["embedding/embeddings"][column]
-        state = np.concatenate([h2, h1], axis=1) @ w["attention_gates/kernel"]
-        h1, c1 = lstm_cell(dense(w, "word_gates", word) + state, c1)
-        context, _ = look(w, values, h1)
+        before = np.concatenate([h2, h1], axis=1)
+        h1, c1 = lstm_cell(dense(w, "word_gates", word) + before @ w["attention_gates/kernel"], c1)
+        if "sentinel_words/kernel" in w:
+            context, _ = look_or_not(w, values, h1, word, before, c1)
+        else:
+            context, _ = look(w, values, h1)
         h2, c2 = lstm_cell(dense(w, "language_gates", np.concatenate([context, h1, h2], axis=1)), c2)
         logits.append(deep_output(w, word, h2, context))
     return np.stack(logits, axis=1)
@@ -263,6 +286,90 @@ def test_the_weights_of_the_regions_sum_to_one_and_follow_the_picture(name):
         np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
         np.testing.assert_allclose(found, look(weights, values, hidden)[1], atol=1e-5)
         hidden = np.asarray(state[2])
+
+
+@pytest.mark.parametrize("name", WITH_ATTENTION)
+def test_with_a_sentinel_logits_follow_the_equations_at_once_and_step_by_step(name):
+    decoder = small(name, sentinel=True)
+    weights = set_weights(decoder)
+    expected = EQUATIONS[name](weights, GRID, TOKENS)
+    np.testing.assert_allclose(np.asarray(decoder((GRID, TOKENS))), expected, atol=1e-5)
+    np.testing.assert_allclose(stepped(decoder, GRID, TOKENS), expected, atol=1e-5)
+    without = small(name)
+    for variable, value in zip(without.trainable_variables, shared(without, weights), strict=True):
+        variable.assign(value)
+    assert np.abs(np.asarray(without((GRID, TOKENS))) - expected).max() > 1e-3
+
+
+def shared(decoder: Decoder, weights: Arrays) -> list[np.ndarray]:
+    return [weights[variable.path.split("/", 1)[1]] for variable in decoder.trainable_variables]
+
+
+@pytest.mark.parametrize("name", WITH_ATTENTION)
+def test_what_the_weights_of_the_regions_lack_is_the_share_of_the_sentinel(name):
+    decoder = small(name, sentinel=True)
+    weights = set_weights(decoder)
+    values = regions(weights, GRID)
+    state = decoder.start(keras.ops.convert_to_tensor(GRID))
+    for column in TOKENS.T:
+        h, c, *others = (np.asarray(part) for part in state[2:-2])
+        _, state = decoder.step(keras.ops.convert_to_tensor(column), state)
+        asking, before = h, h
+        if name == "up_down":
+            asking, c = np.asarray(state[2]), np.asarray(state[3])
+            before = np.concatenate([others[0], h], axis=1)
+        word = weights["embedding/embeddings"][column]
+        expected = look_or_not(weights, values, asking, word, before, c)[1]
+        found = np.asarray(decoder.attention_weights(state))
+        assert found.shape == (2, 2)
+        np.testing.assert_allclose(found, expected[:, :2], atol=1e-5)
+        np.testing.assert_allclose(1 - found.sum(axis=1), expected[:, 2], atol=1e-5)
+        assert (found.sum(axis=1) < 0.99).all()
+
+
+@pytest.mark.parametrize("name", WITHOUT_ATTENTION)
+def test_a_sentinel_needs_attention(name):
+    message = f"sentinel needs attention, and decoder {name} has none; set decoder.name=attend or up_down,"
+    with pytest.raises(ConfigError, match=message):
+        small(name, sentinel=True)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_options_that_are_off_add_nothing_and_those_that_are_on_leave_the_rest_as_it_was(name):
+    def arrays(decoder: Decoder) -> Arrays:
+        return {variable.path: np.asarray(variable) for variable in decoder.trainable_variables}
+
+    on = {"word_dropout": 0.5} | ({"sentinel": True} if name in WITH_ATTENTION else {})
+    plain, full = small(name, seed=3), small(name, seed=3, **on)
+    assert not [variable.path for variable in plain.variables if "sentinel" in variable.path]
+    assert len(full.variables) - len(full.trainable_variables) == 1 + len(plain.variables) - len(
+        plain.trainable_variables
+    )
+    for path, value in arrays(plain).items():
+        np.testing.assert_array_equal(arrays(full)[path], value)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_words_are_hidden_in_training_only(name):
+    off = {"dropout": 0, "feature_dropout": 0, "embedding_dropout": 0}
+    decoder = small(name, word_dropout=0.9999, **off)
+    set_weights(decoder)
+    hidden = np.where(TOKENS > 3, 1, TOKENS)
+    found = np.asarray(decoder((FEATURES[name], TOKENS), training=True))
+    np.testing.assert_array_equal(found, np.asarray(decoder((FEATURES[name], hidden))))
+    assert np.abs(found - np.asarray(decoder((FEATURES[name], TOKENS)))).max() > 1e-3
+
+
+def test_the_share_of_hidden_words_is_as_asked_and_markers_stay():
+    layer = WordDropout(0.3, 0, "drop_tokens")
+    token_ids = np.tile(np.array([2, 5, 6, 1, 4, 3, 0], np.int32), (2000, 1))
+    found = np.asarray(layer(token_ids, training=True))
+    changed = found != token_ids
+    assert set(found[changed]) == {1}
+    assert not changed[:, [0, 3, 5, 6]].any()
+    assert changed[:, [1, 2, 4]].mean() == pytest.approx(0.3, abs=0.02)
+    again = np.asarray(layer(token_ids, training=True))
+    assert (again != found).any()
 
 
 @pytest.mark.parametrize("name", WITH_ATTENTION)

@@ -73,6 +73,37 @@ def test_a_run_with_both_phases_is_evaluated(world, attending, tmp_path):
     assert (tmp_path / "out" / "report.html").exists()
 
 
+MIXED = {
+    "decoder.word_dropout": 0.2,
+    "decoder.sentinel": True,
+    "training.scheduled_sampling": 0.5,
+    "training.attention_penalty": 1.0,
+}
+
+
+def test_a_run_with_everything_mixed_in_ends_the_same_when_it_was_interrupted(world, options, tmp_path):
+    chosen = options | MIXED | {"self_critical.epochs": 1}
+    whole = train(world.table, "attend", tmp_path / "whole", overrides=chosen)
+    for epoch in ("epoch 2", "epoch 3"):
+        folder = tmp_path / epoch
+        stop = ActingProgress(epoch, 2, interrupt)
+        assert train(world.table, "attend", folder, overrides=chosen, progress=stop).interrupted
+        same(train(world.table, run=folder, resume=True), whole)
+    captioner = Captioner.load(tmp_path / "whole")
+    assert captioner.caption(world.table.parent / "photos" / "00.png")[0].tokens
+
+
+@pytest.mark.parametrize(
+    "option", ["decoder.sentinel=true", "training.attention_penalty=0.5"], ids=lambda option: option
+)
+def test_options_of_attention_are_refused_without_it_before_anything_is_written(world, tmp_path, option):
+    with pytest.raises(
+        ConfigError, match=f"{option.partition('=')[0]} needs attention, and decoder show_tell"
+    ):
+        train(world.table, "show_tell", tmp_path / "run", overrides=world.options, assignments=[option])
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("epoch", ["epoch 2", "epoch 3", "epoch 4"])
 def test_an_interrupted_run_ends_like_one_that_was_not(world, options, attending, tmp_path, epoch):
     folder = tmp_path / "run"

@@ -58,6 +58,12 @@ class DecoderOptions(_Frozen):
     feature_dropout: float = Field(0.3, ge=0, lt=1, description="dropout on the normalised features")
     attention_units: int = Field(256, ge=1, description="width in which regions and state are compared")
     embedding_dropout: float = Field(0.3, ge=0, lt=1, description="dropout on the words read, with attention")
+    word_dropout: float = Field(
+        0.0, ge=0, lt=1, description="share of the words read that training replaces by <unk>"
+    )
+    sentinel: bool = Field(
+        False, description="let attention look away from the picture, at what the LSTM remembers"
+    )
 
 
 class TrainingOptions(_Frozen):
@@ -77,6 +83,15 @@ class TrainingOptions(_Frozen):
     )
     weight_average: float = Field(
         0.0, ge=0, lt=1, description="share of the old average in the averaged weights; 0 averages nothing"
+    )
+    scheduled_sampling: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of the words read that are the model's own in the last epoch; it grows from 0",
+    )
+    attention_penalty: float = Field(
+        0.0, ge=0, description="weight of the penalty on looking at a region more or less than once in all"
     )
     precision: Literal["float32", "bfloat16", "auto"] = Field(
         "float32",

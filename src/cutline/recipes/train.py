@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cutline.config import RunConfig
-from cutline.models.decoders import require_features
+from cutline.models.decoders import require_attention, require_features
 from cutline.models.encoders import build_encoder
 from cutline.progress import Progress, Silent
 from cutline.recipes import run_folder as layout
@@ -79,6 +79,7 @@ def train(
     else:
         options = new_options(asked)
         require_features(options.decoder.name, options.encoder.features)
+        _require_attention(options)
         folder = layout.choose_folder(run, data, options.preset)
         layout.require_free(folder)
     with layout.claimed(folder):
@@ -87,6 +88,15 @@ def train(
             layout.require_free(folder)
         dataset = load_dataset(data, images, options.data, progress)
         return _train_on(dataset, folder, options, resume, progress)
+
+
+def _require_attention(options: RunConfig) -> None:
+    for option, value in (
+        ("decoder.sentinel", options.decoder.sentinel),
+        ("training.attention_penalty", options.training.attention_penalty),
+    ):
+        if value:
+            require_attention(options.decoder.name, option)
 
 
 def _train_on(dataset: Dataset, folder: Path, options: RunConfig, resume: bool, progress: Progress) -> Run:

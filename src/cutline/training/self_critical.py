@@ -63,7 +63,16 @@ class SelfCriticalTrainer(Trainer):
         self._reward = reward
         self._some_captions = some_captions
         super().__init__(
-            decoder, options.model_copy(update={"learning_rate": self_critical.learning_rate}), total_steps
+            decoder,
+            # What is mixed into captions by people has no place where the model reads its own.
+            options.model_copy(
+                update={
+                    "learning_rate": self_critical.learning_rate,
+                    "scheduled_sampling": 0.0,
+                    "attention_penalty": 0.0,
+                }
+            ),
+            total_steps,
         )
 
     def loss(self) -> keras.losses.Loss:

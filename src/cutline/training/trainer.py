@@ -20,6 +20,7 @@ from cutline.progress import Stage
 from cutline.training.objectives import cross_entropy, token_metrics
 from cutline.training.optimizers import AveragingAdamW
 from cutline.training.schedules import Schedule
+from cutline.training.teaching import Teaching, teaches
 
 Batches = Any
 """What Keras iterates over, such as a ``tf.data.Dataset``: ``((features, inputs), targets, weights)``."""
@@ -44,14 +45,18 @@ class Trainer:
 
     Args:
         decoder: Built, its weights initialised.
-        options: Rate, decay, clipping, schedule.
+        options: Rate, decay, clipping, schedule, and what is mixed into teacher forcing.
         total_steps: Steps of the whole run; the schedule ends there.
+
+    Raises:
+        ConfigError: The options ask for what the decoder cannot do.
     """
 
     def __init__(self, decoder: Decoder, options: TrainingOptions, total_steps: int) -> None:
         """Compile the training step."""
         self.decoder = decoder
         self.options = options
+        self.model = Teaching(decoder, options) if teaches(options) else decoder
         self.schedule = Schedule(options, total_steps)
         self._optimizer = optimizer = AveragingAdamW(
             self.schedule,
@@ -64,7 +69,7 @@ class Trainer:
         optimizer.build(decoder.trainable_variables)
         # Compiling with XLA was slower here: each caption length is a shape of its own to compile. Without it
         # TensorFlow still runs a graph, but other backends would run every operation by itself.
-        decoder.compile(
+        self.model.compile(
             optimizer=optimizer,
             loss=self.loss(),
             weighted_metrics=token_metrics(),
@@ -81,7 +86,7 @@ class Trainer:
         Args:
             batches: One epoch, of known length: at the end of one of unknown length TensorFlow moves the
                 optimizer on by a step that has no batch.
-            epoch: 1-based, for messages.
+            epoch: 1-based, for messages and for scheduled sampling.
             stage: Advanced once per batch with the running loss and accuracy.
 
         Returns:
@@ -90,8 +95,10 @@ class Trainer:
         Raises:
             RunError: The loss is no longer a number.
         """
+        if isinstance(self.model, Teaching):
+            self.model.begin_epoch(epoch)
         with _plain_errors():
-            history = self.decoder.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=[_Report(stage)])
+            history = self.model.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=[_Report(stage)])
         loss = float(history.history["loss_per_token"][-1])
         if not math.isfinite(loss):
             raise RunError(
@@ -103,7 +110,7 @@ class Trainer:
     def measure(self, batches: Batches) -> tuple[float, float]:
         """Return teacher-forced loss (nats per token) and word accuracy (0..1) without training."""
         with _plain_errors():
-            values = self.decoder.evaluate(batches, verbose=0, return_dict=True)
+            values = self.model.evaluate(batches, verbose=0, return_dict=True)
         return float(values["loss_per_token"]), float(values["word_accuracy"])
 
     def averaged(self) -> contextlib.AbstractContextManager[None]:
@@ -112,7 +119,7 @@ class Trainer:
 
     def learning_rate(self) -> float:
         """Return the rate of the next step."""
-        return float(self.schedule(self.decoder.optimizer.iterations))  # type: ignore[arg-type]
+        return float(self.schedule(self._optimizer.iterations))  # type: ignore[arg-type]
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return copies of everything that changes while training: weights, random seeds, optimizer."""
@@ -135,8 +142,8 @@ class Trainer:
 
     def _variables(self) -> dict[str, keras.Variable]:
         # Paths repeat between layers of one kind in some Keras versions, positions never do.
-        model = {f"model/{index:03d}": value for index, value in enumerate(self.decoder.variables)}
-        optimizer = enumerate(self.decoder.optimizer.variables)
+        model = {f"model/{index:03d}": value for index, value in enumerate(self.model.variables)}
+        optimizer = enumerate(self._optimizer.variables)
         return model | {f"optimizer/{index:03d}": value for index, value in optimizer}
 
 

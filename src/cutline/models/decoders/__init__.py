@@ -12,7 +12,7 @@ Each is one file named after it; importing this package loads Keras.
 from __future__ import annotations
 
 from cutline.models.decoders import attend, merge, show_tell, up_down
-from cutline.models.decoders.base import DECODERS, Decoder, build_decoder, require_features
+from cutline.models.decoders.base import DECODERS, Decoder, build_decoder, require_attention, require_features
 
 __all__ = [
     "DECODERS",
@@ -20,6 +20,7 @@ __all__ = [
     "attend",
     "build_decoder",
     "merge",
+    "require_attention",
     "require_features",
     "show_tell",
     "up_down",

@@ -23,11 +23,11 @@ class Attend(AttentionDecoder):
         self.gate = self.dense(self.options.lstm_units, "gate", activation="sigmoid")
         self.state_gates = self.dense(4 * self.options.lstm_units, "state_gates", use_bias=False)
 
-    def advance(self, word_gates: Tensor, memory: Memory, state: RecurrentState) -> RecurrentState:
+    def advance(self, word: Tensor, memory: Memory, state: RecurrentState) -> RecurrentState:
         """Look with the last hidden state, then read word and view."""
         h, c = state.lstm
-        context, weights = self.attention(h, memory)
+        context, weights = self.look(h, memory, word, h, c)
         # How much of the picture the next word needs: "of" needs little.
         context = context * self.gate(h)
-        h, c = lstm_gates(word_gates + self.state_gates(ops.concatenate([context, h], axis=-1)), c)
+        h, c = lstm_gates(self.lstm_part(word) + self.state_gates(ops.concatenate([context, h], axis=-1)), c)
         return RecurrentState((h, c), context, weights)

@@ -4,6 +4,10 @@ Additive attention is Bahdanau, Cho and Bengio, "Neural Machine Translation by J
 Translate", 2015 (arXiv:1409.0473). Whatever does not depend on the word before is computed once per image
 (values and keys of the regions) or once per caption (the words' part of the LSTM's gates); a step only does
 what is left.
+
+With ``decoder.sentinel`` attention may also rest on what the LSTM remembers, for words that no region shows:
+the visual sentinel of Lu et al., "Knowing When to Look: Adaptive Attention via a Visual Sentinel for Image
+Captioning", CVPR 2017 (arXiv:1612.01887).
 """
 
 from __future__ import annotations
@@ -38,7 +42,8 @@ class RecurrentState(NamedTuple):
     Attributes:
         lstm: ``h`` and ``c`` (B, H) of each LSTM, the lowest first.
         context: (B, H), what was read from the regions for the last word.
-        weights: (B, R), how much each region was looked at for it; they sum to 1.
+        weights: (B, R), how much each region was looked at for it; they sum to 1, or with a sentinel to 1
+            less its share.
     """
 
     lstm: tuple[Tensor, ...]
@@ -49,8 +54,8 @@ class RecurrentState(NamedTuple):
 class AdditiveAttention(keras.layers.Layer):
     """Weights for regions: softmax over ``energy · tanh(key + query)``."""
 
-    def __init__(self, units: int, seed: int, name: str) -> None:
-        """Take the width A of keys and queries."""
+    def __init__(self, units: int, seed: int, name: str, sentinel_seed: int | None = None) -> None:
+        """Take the width A of keys and queries; with a seed for its key, a sentinel can be looked at too."""
         super().__init__(name=name)
         initial = keras.initializers.GlorotUniform
         self.query = keras.layers.Dense(
@@ -59,14 +64,23 @@ class AdditiveAttention(keras.layers.Layer):
         self.energy = keras.layers.Dense(
             1, use_bias=False, kernel_initializer=initial(seed=seed + 1), name="energy"
         )
+        if sentinel_seed is not None:
+            self.sentinel_key = keras.layers.Dense(
+                units, kernel_initializer=initial(seed=sentinel_seed), name="sentinel_key"
+            )
 
-    def call(self, hidden: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
-        """Hidden state (B, H) → the context (B, H) and the weights of the regions (B, R)."""
+    def call(self, hidden: Tensor, memory: Memory, sentinel: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Hidden state (B, H), sentinel (B, H) → the context (B, H) and the weights of the regions (B, R)."""
+        values, keys = memory.values, memory.keys
+        if sentinel is not None:
+            # To attention the sentinel is one more region, the last.
+            values = ops.concatenate([values, ops.expand_dims(sentinel, axis=1)], axis=1)
+            keys = ops.concatenate([keys, ops.expand_dims(self.sentinel_key(sentinel), axis=1)], axis=1)
         query = ops.expand_dims(self.query(hidden), axis=1)
-        energies = ops.squeeze(self.energy(ops.tanh(memory.keys + query)), axis=-1)
+        energies = ops.squeeze(self.energy(ops.tanh(keys + query)), axis=-1)
         weights = ops.softmax(energies, axis=-1)
-        context = ops.squeeze(ops.matmul(ops.expand_dims(weights, axis=1), memory.values), axis=1)
-        return context, weights
+        context = ops.squeeze(ops.matmul(ops.expand_dims(weights, axis=1), values), axis=1)
+        return context, weights if sentinel is None else weights[:, :-1]
 
 
 class AttentionDecoder(Decoder):
@@ -87,13 +101,23 @@ class AttentionDecoder(Decoder):
         self.region_bias = self.add_weight(shape=(units,), initializer="zeros", name="region_bias")
         self.drop_features = self.dropout(options.feature_dropout, "drop_features")
         self.make_keys = self.dense(options.attention_units, "make_keys")
-        self.attention = AdditiveAttention(options.attention_units, self.next_seed(), "attention")
+        self.attention = AdditiveAttention(
+            options.attention_units,
+            self.next_seed(),
+            "attention",
+            self.optional_seed() if options.sentinel else None,
+        )
         self.next_seed()
         self.begin = self.dense(2 * self.lstms * units, "begin")
         self.embed = self.embedding()
         self.drop_words = self.dropout(options.embedding_dropout, "drop_words")
         self.word_gates = self.dense(4 * units, "word_gates")
         self.make_recurrence()
+        if options.sentinel:
+            self.sentinel_words = self.dense(units, "sentinel_words", seed=self.optional_seed())
+            self.sentinel_state = self.dense(
+                units, "sentinel_state", use_bias=False, seed=self.optional_seed()
+            )
         self.drop_output = self.dropout(options.dropout, "drop_output")
         self.read_hidden = self.dense(options.embedding_units, "read_hidden")
         self.read_context = self.dense(options.embedding_units, "read_context", use_bias=False)
@@ -103,9 +127,46 @@ class AttentionDecoder(Decoder):
         """Make the layers that :meth:`advance` needs."""
         raise NotImplementedError
 
-    def advance(self, word_gates: Tensor, memory: Memory, state: RecurrentState) -> RecurrentState:
-        """Read one word (its part of the first LSTM's gates, (B, 4H)) and look at the image."""
+    def advance(self, word: Tensor, memory: Memory, state: RecurrentState) -> RecurrentState:
+        """Read one word (what :meth:`read_words` made of it) and look at the image."""
         raise NotImplementedError
+
+    def read_words(self, words: Tensor) -> Tensor:
+        """Compute what follows from words alone: embeddings (..., E) → the words' part of all gates.
+
+        Returns:
+            (..., 4H) for the gates of the first LSTM; with a sentinel (..., 5H), its gate behind them. One
+            tensor, because a loop over several needs to know how long captions are.
+        """
+        gates = self.word_gates(words)
+        if not self.options.sentinel:
+            return gates
+        return ops.concatenate([gates, self.sentinel_words(words)], axis=-1)
+
+    def lstm_part(self, word: Tensor) -> Tensor:
+        """Return the word's part of the first LSTM's gates, (B, 4H)."""
+        return word[..., : 4 * self.options.lstm_units] if self.options.sentinel else word
+
+    def look(
+        self, hidden: Tensor, memory: Memory, word: Tensor, before: Tensor, cell: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Look at the image, or away from it.
+
+        Args:
+            hidden: (B, H), what asks for a region.
+            memory: Of B images.
+            word: As :meth:`advance`.
+            before: Hidden states before the word, side by side: the rest of the sentinel's gate.
+            cell: (B, H), the memory that the sentinel shows a part of.
+
+        Returns:
+            The context (B, H) and the weights of the regions (B, R).
+        """
+        if not self.options.sentinel:
+            return self.attention(hidden, memory)
+        word_part = word[..., 4 * self.options.lstm_units :]
+        gate = ops.sigmoid(word_part + self.sentinel_state(before))
+        return self.attention(hidden, memory, gate * ops.tanh(cell))
 
     def remember(self, features: Tensor, training: bool = False) -> Memory:
         """Compute once per image what every step needs: features (B, R, D) → :class:`Memory`."""
@@ -129,14 +190,15 @@ class AttentionDecoder(Decoder):
         Returns:
             Logits (B, T, V) and weights of the regions (B, T, R).
         """
-        words = self.drop_words(self.embed(token_ids), training=training)
-        gates = ops.transpose(self.word_gates(words), (1, 0, 2))
+        tokens = self.drop_tokens(token_ids, training=training)
+        words = self.drop_words(self.embed(tokens), training=training)
+        read_words = ops.transpose(self.read_words(words), (1, 0, 2))
 
         def read(state: RecurrentState, word: Tensor) -> tuple[RecurrentState, RecurrentState]:
             state = self.advance(word, memory, state)
             return state, state
 
-        _, states = ops.scan(read, self.first(memory), gates)
+        _, states = ops.scan(read, self.first(memory), read_words)
         hidden = ops.transpose(states.lstm[-2], (1, 0, 2))
         context = ops.transpose(states.context, (1, 0, 2))
         return self.score(words, hidden, context, training), ops.transpose(states.weights, (1, 0, 2))
@@ -155,12 +217,15 @@ class AttentionDecoder(Decoder):
         mixed = self.read_hidden(hidden) + self.read_context(context) + words
         return self.predict_token(self.drop_output(mixed, training=training))
 
-    def call(self, inputs: tuple[Tensor, ...], training: bool = False) -> Tensor:
-        """Score every next token: features (B, R, D), token ids (B, T) → logits (B, T, V)."""
+    def call(self, inputs: tuple[Tensor, ...], training: bool = False, with_weights: bool = False) -> Tensor:
+        """Score every next token: features (B, R, D), token ids (B, T) → logits (B, T, V).
+
+        With ``with_weights`` the weights of the regions (B, T, R) are returned beside the logits.
+        """
         features, token_ids, *rows = inputs
         memory = Memory(*(of_rows(part, rows) for part in self.remember(features, training)))
-        logits, _ = self.decode(memory, token_ids, training)
-        return logits
+        logits, weights = self.decode(memory, token_ids, training)
+        return (logits, weights) if with_weights else logits
 
     def start(self, features: Tensor) -> State:
         """Remember the images: features (B, R, D) → values, keys, then the recurrent state."""
@@ -175,13 +240,17 @@ class AttentionDecoder(Decoder):
         # The overview is only needed before the first word.
         memory = Memory(values, keys, context)
         next_state = self.advance(
-            self.word_gates(words), memory, RecurrentState(tuple(lstm), context, weights)
+            self.read_words(words), memory, RecurrentState(tuple(lstm), context, weights)
         )
         logits = self.score(words, next_state.lstm[-2], next_state.context)
         return logits, [values, keys, *next_state.lstm, next_state.context, next_state.weights]
 
     def attention_weights(self, state: State) -> Tensor:
-        """Return how much each region was looked at for the word that the last step scored, (B, R)."""
+        """Return how much each region was looked at for the word that the last step scored, (B, R).
+
+        The weights sum to 1; with ``decoder.sentinel`` what is missing from 1 is the sentinel's share, by how
+        much the decoder looked away.
+        """
         return state[-1]
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from cutline.config import DecoderOptions
 from cutline.errors import ConfigError
+from cutline.models.decoders.word_dropout import WordDropout
 from cutline.registry import Registry
 
 Tensor = Any
@@ -41,21 +42,33 @@ class Decoder(keras.Model):
         self.options = options
         self.vocabulary_size = vocabulary_size
         self.feature_shape = feature_shape
-        self._seeds = iter(range(seed * 1000, seed * 1000 + 1000))
+        self._seeds = iter(range(seed * 1000, seed * 1000 + 900))
+        self._optional_seeds = iter(range(seed * 1000 + 900, seed * 1000 + 1000))
+        self.drop_tokens = WordDropout(options.word_dropout, self.optional_seed(), "drop_tokens")
 
     def next_seed(self) -> int:
         """Return a seed that no other layer of this decoder has."""
         return next(self._seeds)
 
+    def optional_seed(self) -> int:
+        """Return such a seed for a layer that options add, so that all other layers begin as without it."""
+        return next(self._optional_seeds)
+
     def dense(
-        self, units: int, name: str, activation: str | None = None, use_bias: bool = True
+        self,
+        units: int,
+        name: str,
+        activation: str | None = None,
+        use_bias: bool = True,
+        seed: int | None = None,
     ) -> keras.layers.Dense:
-        """Return a seeded dense layer."""
+        """Return a seeded dense layer; the seed is the next one when it is None."""
+        seed = self.next_seed() if seed is None else seed
         return keras.layers.Dense(
             units,
             activation=activation,
             use_bias=use_bias,
-            kernel_initializer=keras.initializers.GlorotUniform(seed=self.next_seed()),
+            kernel_initializer=keras.initializers.GlorotUniform(seed=seed),
             name=name,
         )
 
@@ -144,6 +157,20 @@ def require_features(name: str, features: Literal["pooled", "grid"]) -> None:
         )
 
 
+def require_attention(name: str, option: str) -> None:
+    """Raise ConfigError when an option of attention is set for a decoder without any.
+
+    Example:
+        >>> require_attention("attend", "decoder.sentinel")
+    """
+    if not DECODERS.get(name).needs_regions:
+        able = " or ".join(other for other in DECODERS.names() if DECODERS.get(other).needs_regions)
+        raise ConfigError(
+            f"{option} needs attention, and decoder {name} has none; set decoder.name={able}, or leave "
+            f"{option} out"
+        )
+
+
 def build_decoder(
     options: DecoderOptions,
     vocabulary_size: int,
@@ -163,8 +190,10 @@ def build_decoder(
 
     Raises:
         UnknownNameError: No decoder has that name.
-        ConfigError: The decoder cannot use features of that shape.
+        ConfigError: The decoder cannot use features of that shape, or has no attention for a sentinel.
     """
+    if options.sentinel:
+        require_attention(options.name, "decoder.sentinel")
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else "float32")
     try:

@@ -36,7 +36,7 @@ class Merge(Decoder):
         """Score every next token: features (B, D), token ids (B, T) → logits (B, T, V)."""
         features, token_ids, *rows = inputs
         image = ops.expand_dims(of_rows(self._project_image(features, training), rows), axis=1)
-        outputs = self.recur(self.embed(token_ids), training=training)
+        outputs = self.recur(self.embed(self.drop_tokens(token_ids, training=training)), training=training)
         return self.predict_token(self.combine(self.drop_output(outputs, training=training) + image))
 
     def start(self, features: Tensor) -> State:

@@ -44,7 +44,8 @@ class ShowTell(Decoder):
         features, token_ids, *rows = inputs
         image, state = self._look(features, training)
         image, state = of_rows(image, rows), [of_rows(part, rows) for part in state]
-        read = ops.concatenate([ops.expand_dims(image, axis=1), self.embed(token_ids)], axis=1)
+        words = self.embed(self.drop_tokens(token_ids, training=training))
+        read = ops.concatenate([ops.expand_dims(image, axis=1), words], axis=1)
         outputs = self.recur(read, initial_state=state, training=training)
         return self.predict_token(self.drop_output(outputs[:, 1:], training=training))
 

@@ -27,10 +27,11 @@ class UpDown(AttentionDecoder):
         self.attention_gates = self.dense(4 * units, "attention_gates", use_bias=False)
         self.language_gates = self.dense(4 * units, "language_gates")
 
-    def advance(self, word_gates: Tensor, memory: Memory, state: RecurrentState) -> RecurrentState:
+    def advance(self, word: Tensor, memory: Memory, state: RecurrentState) -> RecurrentState:
         """Read the word, look with the attention LSTM's state, then let the language LSTM speak."""
         h1, c1, h2, c2 = state.lstm
-        h1, c1 = lstm_gates(word_gates + self.attention_gates(ops.concatenate([h2, h1], axis=-1)), c1)
-        context, weights = self.attention(h1, memory)
+        before = ops.concatenate([h2, h1], axis=-1)
+        h1, c1 = lstm_gates(self.lstm_part(word) + self.attention_gates(before), c1)
+        context, weights = self.look(h1, memory, word, before, c1)
         h2, c2 = lstm_gates(self.language_gates(ops.concatenate([context, h1, h2], axis=-1)), c2)
         return RecurrentState((h1, c1, h2, c2), context, weights)
