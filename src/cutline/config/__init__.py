@@ -14,6 +14,7 @@ from cutline.config.options import (
     TrainingOptions,
 )
 from cutline.config.resolving import (
+    asked_values,
     differences,
     named_preset,
     read_assignments,
@@ -32,6 +33,7 @@ __all__ = [
     "SelfCriticalOptions",
     "TextOptions",
     "TrainingOptions",
+    "asked_values",
     "differences",
     "named_preset",
     "read_assignments",

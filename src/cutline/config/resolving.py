@@ -99,6 +99,23 @@ def named_preset(asked: str | None, file: Path | None, assignments: Iterable[str
     return next(iter(found.values()), None)
 
 
+def asked_values(
+    file: Path | None, assignments: Iterable[str] = (), overrides: Mapping[str, object] | None = None
+) -> dict[str, object]:
+    """Return what a file, assignments and overrides ask for, as ``group.key`` → value; later ones win.
+
+    Example:
+        >>> asked_values(None, ["decoder.name=merge"], {"training.epochs": None})
+        {'decoder.name': 'merge'}
+    """
+    given = {key: value for key, value in (overrides or {}).items() if value is not None}
+    return {
+        **(_flatten(read_toml(file)) if file is not None else {}),
+        **read_assignments(assignments),
+        **given,
+    }
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """Read a TOML file or raise ConfigError with line and column."""
     try:

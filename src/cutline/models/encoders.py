@@ -226,7 +226,8 @@ def _finish(network: Any, features: Features, name: str) -> Any:
     shape = tuple(network.output_shape[1:])
     if features == "grid" and len(shape) != 3:
         raise WeightsError(
-            f"encoder {name}: features 'grid' need an activation map (h, w, D), it gives {shape}"
+            f"encoder {name}: features 'grid' need an activation map (h, w, D), it gives {shape}; "
+            "ask for one vector per image with --set encoder.features=pooled"
         )
     x = network.output
     if features == "grid":

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cutline.config import RunConfig, named_preset, resolve
+from cutline.config import RunConfig, asked_values, named_preset, resolve
 from cutline.models.decoders import DECODERS
 from cutline.models.encoder_specs import find_spec, is_own_file
-from cutline.models.presets import preset_values
+from cutline.models.presets import CLASSIC_PRESET, DEFAULT_PRESET, PRESETS, preset_values
 from cutline.recipes import run_folder as layout
 
 
@@ -19,7 +19,7 @@ class Asked:
     """What somebody asked for.
 
     Attributes:
-        preset: Named options to start from; None for the file's, the resumed run's or ``show_tell``.
+        preset: Named options to start from; None for the file's, the resumed run's or the default.
         config: TOML file of options.
         assignments: ``"group.key=value"`` items, over the file.
         overrides: ``{"group.key": value}``, over everything.
@@ -37,13 +37,22 @@ def new_options(asked: Asked) -> RunConfig:
     Raises:
         ConfigError: Options are unknown, out of range, or name two presets.
     """
-    preset = named_preset(asked.preset, asked.config, asked.assignments) or "show_tell"
+    preset = named_preset(asked.preset, asked.config, asked.assignments) or _default_preset(asked)
     options = resolve(preset, preset_values(preset), asked.config, asked.assignments, asked.overrides)
     # Misspelt names are told before thousands of images are read.
     DECODERS.get(options.decoder.name)
     if not is_own_file(options.encoder.name):
         find_spec(options.encoder.name)
     return _with_whole_paths(options)
+
+
+def _default_preset(asked: Asked) -> str:
+    """Return the preset where none is named: that of the decoder or features asked for, or the default."""
+    values = asked_values(asked.config, asked.assignments, asked.overrides)
+    decoder = values.get("decoder.name")
+    if decoder in PRESETS:
+        return str(decoder)
+    return CLASSIC_PRESET if values.get("encoder.features") == "pooled" else DEFAULT_PRESET
 
 
 def resumed_options(folder: Path, asked: Asked) -> RunConfig:

@@ -47,7 +47,8 @@ def train(
 
     Args:
         data: A data set, or the file or folder to read one from.
-        preset: Named options to start from, ``"show_tell"`` when None; a resumed run keeps its own.
+        preset: Named options to start from. When None that of the decoder asked for, else ``"attend"``; with
+            ``encoder.features`` asked to be pooled ``"show_tell"``. A resumed run keeps its own.
         run: Folder of the run; the next free one under ``runs/`` when None.
         images: Folder of the images, when they do not lie beside the table.
         config: TOML file of options.
