@@ -21,6 +21,7 @@ def test_attention_points_at_the_named_object_in_eight_of_ten_words(tmp_path: Pa
     options = {
         "encoder.name": str(encoder),
         "training.epochs": 8,
+        "self_critical.epochs": 0,
         "training.batch_size": 32,
         "decoder.embedding_units": 128,
         "decoder.lstm_units": 128,
