@@ -59,6 +59,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     keras.Model(image, mean).save(folder / "mean_colour.keras")
     options = {
         "encoder.name": str(folder / "mean_colour.keras"),
+        "encoder.features": "pooled",
         "decoder.embedding_units": 8,
         "decoder.lstm_units": 24,
         "decoder.dropout": 0.1,

@@ -39,7 +39,7 @@ class Neighbours:
         ...                             np.eye(2, dtype=np.float32))
         >>> found = Neighbours(("dog.png", "cat.png"), (("a dog",), ("a cat",)), training)
         >>> places, likeness = found.nearest(np.array([[0.1, 0.9]]), 1)
-        >>> found.image_ids[places[0, 0]], likeness.round(2).tolist()
+        >>> found.image_ids[places[0, 0]], likeness.astype(float).round(2).tolist()
         ('cat.png', [[0.99]])
     """
 
