@@ -111,6 +111,30 @@ class TrainingOptions(_Frozen):
     seed: int = Field(0, ge=0, description="seed of weights, dropout and shuffling")
 
 
+class FineTuneOptions(_Frozen):
+    """Training the encoder together with the decoder, on augmented images, after teacher forcing."""
+
+    epochs: int = Field(0, ge=0, description="passes over the images; 0 leaves it out")
+    stages: Literal["last", "last_two", "last_three", "all"] = Field(
+        "last", description="which stages of the encoder are trained, by the size of their maps"
+    )
+    learning_rate: float = Field(5e-5, gt=0, description="highest rate of the encoder's schedule")
+    decoder_learning_rate: float = Field(3e-4, gt=0, description="highest rate of the decoder's schedule")
+    images: int = Field(16, ge=1, description="images per step")
+    captions: int = Field(5, ge=1, description="captions per image in a step, all when it has fewer")
+    batch_norm: Literal["frozen", "trained"] = Field(
+        "frozen", description="whether batch normalisation in the trained stages learns, statistics included"
+    )
+    crop: float = Field(0.7, gt=0, le=1, description="smallest share of the area a crop keeps; 1 never crops")
+    colour: float = Field(
+        0.2, ge=0, lt=1, description="how far brightness, contrast and saturation go up or down; 0 keeps them"
+    )
+    flip: Literal["auto", "never"] = Field(
+        "auto", description="mirror half of the images whose English captions name no side; never mirror"
+    )
+    patience: int = Field(3, ge=1, description="epochs without a better val CIDEr-D before stopping")
+
+
 class SelfCriticalOptions(_Frozen):
     """Training on the score of captions the model writes itself, after teacher forcing."""
 
@@ -203,6 +227,7 @@ class RunConfig(_Frozen):
     encoder: EncoderOptions = EncoderOptions()
     decoder: DecoderOptions = DecoderOptions()
     training: TrainingOptions = TrainingOptions()
+    fine_tune: FineTuneOptions = FineTuneOptions()
     self_critical: SelfCriticalOptions = SelfCriticalOptions()
     decoding: DecodingOptions = DecodingOptions()
 

@@ -6,7 +6,7 @@ of it is padding. Everything is a function of seed and epoch: the same two give 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -200,22 +200,52 @@ class ImageBatches:
     def __iter__(self) -> Iterator[ImageBatch]:
         """Read one batch after the other; the same ones each time."""
         places = captions_by_image(self.table)
-        rows = np.array(list(places), np.int64)
-        generator = np.random.default_rng((self.seed, self.epoch))
-        generator.shuffle(rows)
-        for at in range(0, len(rows), self.images):
-            chosen = rows[at : at + self.images]
-            yield self._read(
-                chosen,
-                [
-                    generator.choice(places[row], min(self.captions, len(places[row])), replace=False)
-                    for row in chosen.tolist()
-                ],
-            )
+        for chosen, drawn in draw_images(places, self.images, self.captions, self.seed, self.epoch):
+            rows = np.array(chosen, np.int64)
+            token_ids, image_of = token_ids_of(self.table, self.layer, drawn)
+            yield ImageBatch(rows, self.store.read(rows).astype(np.float32), token_ids, image_of)
 
-    def _read(self, rows: NDArray[np.int64], drawn: Sequence[NDArray[np.int64]]) -> ImageBatch:
-        flat = np.concatenate(drawn)
-        image_of = np.repeat(np.arange(len(rows), dtype=np.int32), [len(some) for some in drawn])
-        texts = tf.constant(self.table.texts.take(flat), tf.string)
-        token_ids = self.layer(texts).numpy()[:, : self.table.lengths[flat].max()].astype(np.int32)
-        return ImageBatch(rows, self.store.read(rows).astype(np.float32), token_ids, image_of)
+
+def draw_images(
+    places: Mapping[int, NDArray[np.int64]], images: int, captions: int, seed: int, epoch: int
+) -> Iterator[tuple[list[int], list[NDArray[np.int64]]]]:
+    """Draw the batches of one pass over images: every image once, in random order, with some captions.
+
+    Args:
+        places: From :func:`captions_by_image`.
+        images: Images per batch, N; the last batch may be smaller.
+        captions: Captions drawn for each image, all when it has fewer.
+        seed: Seed of the order and of the draws.
+        epoch: Each epoch draws anew.
+
+    Yields:
+        The rows of N images, and for each the places of its captions in the table.
+    """
+    rows = np.array(list(places), np.int64)
+    generator = np.random.default_rng((seed, epoch))
+    generator.shuffle(rows)
+    for at in range(0, len(rows), images):
+        chosen = rows[at : at + images].tolist()
+        yield (
+            chosen,
+            [generator.choice(places[row], min(captions, len(places[row])), replace=False) for row in chosen],
+        )
+
+
+def token_ids_of(
+    table: CaptionTable, layer: keras.layers.TextVectorization, drawn: Sequence[NDArray[np.int64]]
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return the captions of N images as ids.
+
+    Args:
+        table: Holds the captions.
+        layer: Turns caption strings into token ids.
+        drawn: For each image, the places of its captions in the table.
+
+    Returns:
+        int32 (M, T), captions with both markers, padded with 0; int32 (M,), which of the N images each is of.
+    """
+    flat = np.concatenate(drawn)
+    image_of = np.repeat(np.arange(len(drawn), dtype=np.int32), [len(some) for some in drawn])
+    texts = tf.constant(table.texts.take(flat), tf.string)
+    return layer(texts).numpy()[:, : table.lengths[flat].max()].astype(np.int32), image_of

@@ -127,6 +127,10 @@ class Encoder:
             _require_fit(f"encoder {self.name}: {key}", arrays[key], tuple(variable.shape))
         for key, variable in variables.items():
             variable.assign(arrays[key])
+        self.tell_change()
+
+    def tell_change(self) -> None:
+        """Say that weights were changed in place: the next fingerprint is computed anew."""
         self._digest = None
 
     def spec(self) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def keep_neighbours(folder: Path, dataset: Dataset, read: ReadFeatures, progress
         return
     with progress.stage("keeping captions of training images", 1, "bundle") as stage:
         neighbours = collect_neighbours(read, dataset.of_split("train"))
-        save_bundle(replace(bundle, neighbours=neighbours), folder / layout.BUNDLE, folder / layout.ENCODER)
+        _save(replace(bundle, neighbours=neighbours), folder)
         stage.advance(1)
 
 
@@ -75,7 +75,13 @@ def keep_confidence(folder: Path, dataset: Dataset, read: ReadFeatures, progress
         bundle.decoder, bundle.vocabulary_size, bundle.feature_shape, bundle.decoder_arrays
     )
     confidence = fit_on_val(bundle, DecoderSession(decoder), dataset, read, progress)
-    save_bundle(replace(bundle, confidence=confidence), folder / layout.BUNDLE, folder / layout.ENCODER)
+    _save(replace(bundle, confidence=confidence), folder)
+
+
+def _save(bundle: Bundle, folder: Path) -> None:
+    """Save the bundle of a run once more, with more in it."""
+    # Its encoder is linked from itself: it may have been fine-tuned since the run began.
+    save_bundle(bundle, folder / layout.BUNDLE, folder / layout.BUNDLE / layout.ENCODER)
 
 
 def add_confidences(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from cutline.evaluation import most_common_caption
@@ -36,25 +37,38 @@ class EpochKeeper:
         """Save an epoch; the decoder has the weights that were validated."""
         folder, record = self._corridor.folder, checkpoint.history[-1]
         if is_best or not (folder / layout.BUNDLE).exists():
-            encoder_file = folder / layout.ENCODER
-            save_bundle(self._bundle(record), folder / layout.BUNDLE, encoder_file)
+            save_bundle(self._bundle(record), folder / layout.BUNDLE, self._encoder_file(record))
         save_checkpoint(folder / layout.CHECKPOINT, checkpoint)
         self.last = checkpoint
         save_history(folder / layout.HISTORY, checkpoint.history)
         layout.write_bytes(folder / "curves.png", curves_png(checkpoint.history))
         self._log.add(record)
 
+    def _encoder_file(self, record: EpochRecord) -> Path | None:
+        """Return a file with the weights that the encoder has now; None when there is none yet."""
+        folder = self._corridor.folder
+        if record.objective == "fine_tune":
+            return None
+        # Later phases start from the encoder of the best bundle and leave it as it is.
+        kept = folder / layout.BUNDLE / layout.ENCODER
+        return kept if record.objective != "cross_entropy" and kept.exists() else folder / layout.ENCODER
+
     def _bundle(self, record: EpochRecord) -> Bundle:
-        corridor = self._corridor
+        corridor, encoder = self._corridor, self._corridor.encoder
         return Bundle(
-            encoder_spec=corridor.encoder.spec(),
-            encoder_arrays={},
+            encoder_spec=encoder.spec(),
+            encoder_arrays=encoder.weights() if record.objective == "fine_tune" else {},
             decoder=corridor.options.decoder,
             decoder_arrays=decoder_arrays(self._decoder),
-            feature_shape=corridor.encoder.feature_shape,
+            feature_shape=encoder.feature_shape,
             vocabulary=corridor.vocabulary,
             decoding=corridor.options.decoding,
-            details={**self._details, "epoch": record.epoch, "validation": _validation_facts(record)},
+            details={
+                **self._details,
+                "encoder_fingerprint": encoder.fingerprint(),
+                "epoch": record.epoch,
+                "validation": _validation_facts(record),
+            },
         )
 
 
@@ -76,6 +90,5 @@ def _details(corridor: Corridor) -> dict[str, Any]:
         "data": layout.data_facts(dataset),
         "data_options": corridor.options.data.model_dump(),
         "text_options": corridor.options.text.model_dump(),
-        "encoder_fingerprint": corridor.encoder.fingerprint(),
         "most_common_caption": most_common_caption(dataset.of_split("train"), corridor.vocabulary.tokenizer),
     }

@@ -1,14 +1,11 @@
-"""Training phase after phase: cross-entropy, then the score of the model's own captions."""
+"""Training phase after phase: cross-entropy, then the encoder, too, then the score of its own captions."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable
-from dataclasses import replace
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 
 from cutline.data.batches import CaptionTable, captions_by_image, plan_batches, teacher_forcing_batches
-from cutline.evaluation import caption_examples, make_scorer, texts_of
-from cutline.metrics import unique_share
 from cutline.models.decoders import Decoder, build_decoder
 from cutline.models.sessions import DecoderSession, assign_arrays
 from cutline.progress import Progress
@@ -18,20 +15,24 @@ from cutline.recipes.corridor import Corridor
 from cutline.recipes.decoding_choice import keep_decoding
 from cutline.recipes.epoch_keeper import EpochKeeper
 from cutline.recipes.extract import feature_reader
-from cutline.records import Example, Run
+from cutline.recipes.fine_tuning import fine_tune_hooks, fine_tune_trainer, with_best_encoder
+from cutline.recipes.validation import Validator
+from cutline.records import Run
 from cutline.runtime import load_bundle
-from cutline.training.checkpoints import Checkpoint, load_checkpoint
+from cutline.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from cutline.training.history import save_history
-from cutline.training.loop import Hooks, Phase, Validation, is_phase_finished, phases_of, run_phase
+from cutline.training.loop import Hooks, Phase, is_phase_finished, phases_of, run_phase
 from cutline.training.precision import choose_precision
 from cutline.training.rewards import CiderReward
 from cutline.training.self_critical import SelfCriticalTrainer
 from cutline.training.tensorboard import TensorBoardLog
-from cutline.training.trainer import Trainer
-from cutline.writing import Writer
+from cutline.training.trainer import Trainer, restore_decoder
 
-_SAMPLES = 3
 _MEASURED = 1000
+_NOTES = {
+    "fine_tune": "training the encoder, too ({stages} of its stages)",
+    "self_critical": "training on the score of its own captions",
+}
 
 
 def train_phases(corridor: Corridor, resume: bool, progress: Progress) -> Run:
@@ -49,7 +50,6 @@ def train_phases(corridor: Corridor, resume: bool, progress: Progress) -> Run:
         RunError: The checkpoint is of another model, or the loss is no longer a number.
     """
     options, folder = corridor.options.training, corridor.folder
-    table = corridor.captions_of("train")
     decoder = build_decoder(
         corridor.options.decoder,
         len(corridor.vocabulary),
@@ -57,7 +57,7 @@ def train_phases(corridor: Corridor, resume: bool, progress: Progress) -> Run:
         options.seed,
         choose_precision(options.precision),
     )
-    decoder.expect_frequencies(_frequencies(corridor, table))
+    decoder.expect_frequencies(_frequencies(corridor, corridor.captions_of("train")))
     checkpoint = load_checkpoint(folder / layout.CHECKPOINT) if resume else None
     if checkpoint is None:
         checkpoint = Checkpoint((), 0, {})
@@ -67,61 +67,95 @@ def train_phases(corridor: Corridor, resume: bool, progress: Progress) -> Run:
         progress.note(f"going on after epoch {len(checkpoint.history)} of {folder}")
     log = TensorBoardLog(folder / "logs")
     keep = EpochKeeper(corridor, decoder, log, checkpoint)
-    val_table = corridor.captions_of("val")
-    hooks = Hooks(
-        train_batches=lambda epoch: corridor.batches(table, options.seed, epoch),
-        val_batches=lambda: corridor.batches(val_table, None),
-        validate=_validation(corridor, decoder, progress),
-        keep=keep,
-    )
+    validator = Validator(corridor, decoder, progress)
     interrupted = False
-    try:
-        for phase in phases_of(corridor.options):
-            checkpoint = _run_phase(phase, corridor, decoder, table, hooks, checkpoint, progress)
-        read = feature_reader(corridor.store)
-        if options.keep_captions:
-            keep_neighbours(folder, corridor.dataset, read, progress)
-        if options.choose_decoding:
-            # Before the confidence, which must be that of the captions that will be written.
-            keep_decoding(folder, corridor.dataset, read, progress)
-        keep_confidence(folder, corridor.dataset, read, progress)
-    except KeyboardInterrupt:
-        interrupted = True
-    finally:
-        log.close()
+    with ExitStack() as stack:
+        try:
+            for phase in phases_of(corridor.options):
+                if not _is_over(phase, checkpoint):
+                    work = _Work(_for_phase(phase, corridor, stack, progress), decoder, validator, keep)
+                    checkpoint = work.run(phase, checkpoint, progress)
+            if corridor.options.fine_tune.epochs:
+                corridor = with_best_encoder(corridor, stack, progress)
+            read = feature_reader(corridor.store)
+            if options.keep_captions:
+                keep_neighbours(folder, corridor.dataset, read, progress)
+            if options.choose_decoding:
+                # Before the confidence, which must be that of the captions that will be written.
+                keep_decoding(folder, corridor.dataset, read, progress)
+            keep_confidence(folder, corridor.dataset, read, progress)
+        except KeyboardInterrupt:
+            interrupted = True
+        finally:
+            log.close()
     last = keep.last
     problems = corridor.dataset.problems
     epochs = sum(phase.epochs for phase in phases_of(corridor.options))
     return Run(str(folder), last.history, last.best_epoch, problems, interrupted, epochs)
 
 
-def _run_phase(
-    phase: Phase,
-    corridor: Corridor,
-    decoder: Decoder,
-    table: CaptionTable,
-    hooks: Hooks,
-    checkpoint: Checkpoint,
-    progress: Progress,
-) -> Checkpoint:
-    """Train one phase, from where the checkpoint is; a phase that comes later starts from the best epoch."""
-    last = checkpoint.history[-1].objective if checkpoint.history else phase.objective
-    going_on = last == phase.objective
-    if not going_on and is_phase_finished(checkpoint.history, phase):
-        return checkpoint
-    if not going_on:
-        # Before the trainer is made, because its averaged weights begin at what it finds.
-        assign_arrays(decoder, load_bundle(corridor.folder / layout.BUNDLE).decoder_arrays)
-        progress.note(f"from epoch {checkpoint.best_epoch} on: training on the score of its own captions")
-    if phase.objective == "cross_entropy":
-        options = corridor.options.training
-        trainer: Trainer = Trainer(decoder, options, -(-len(table) // options.batch_size) * options.epochs)
-    else:
-        trainer = _self_critical_trainer(corridor, decoder, table)
-        hooks = replace(hooks, train_batches=lambda epoch: corridor.image_batches(table, epoch))
-    if going_on and checkpoint.history:
-        trainer.restore(checkpoint.state)
-    return run_phase(phase, trainer, hooks, checkpoint, progress)
+def _is_over(phase: Phase, checkpoint: Checkpoint) -> bool:
+    """Tell whether a later phase has begun, or could."""
+    return checkpoint.objective not in ("", phase.objective) and is_phase_finished(checkpoint.history, phase)
+
+
+def _for_phase(phase: Phase, corridor: Corridor, stack: ExitStack, progress: Progress) -> Corridor:
+    """Return the corridor with the features that a phase trains on."""
+    tuned = phase.objective == "self_critical" and corridor.options.fine_tune.epochs
+    return with_best_encoder(corridor, stack, progress) if tuned else corridor
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What a phase works with."""
+
+    corridor: Corridor
+    decoder: Decoder
+    validator: Validator
+    keep: EpochKeeper
+
+    def run(self, phase: Phase, checkpoint: Checkpoint, progress: Progress) -> Checkpoint:
+        """Train a phase, from where the checkpoint is; one that comes later starts from the best epoch."""
+        going_on = checkpoint.objective == phase.objective
+        if checkpoint.objective and not going_on:
+            # Random seeds go on from the last epoch, weights from the best one; before the trainer is made,
+            # because its averaged weights begin at what it finds.
+            restore_decoder(self.decoder, checkpoint.state)
+            assign_arrays(self.decoder, load_bundle(self.corridor.folder / layout.BUNDLE).decoder_arrays)
+            note = _NOTES[phase.objective].format(stages=self.corridor.options.fine_tune.stages)
+            progress.note(f"from epoch {checkpoint.best_epoch} on: {note}")
+        table = self.corridor.captions_of("train")
+        trainer, hooks = self._trainer(phase, table), self._hooks(phase, table, progress)
+        if going_on:
+            trainer.restore(checkpoint.state)
+        elif checkpoint.objective:
+            # A kill behind the first epoch's bundle must not make the phase start from that one.
+            checkpoint = replace(checkpoint, state=trainer.state(), objective=phase.objective)
+            save_checkpoint(self.corridor.folder / layout.CHECKPOINT, checkpoint)
+        return run_phase(phase, trainer, hooks, checkpoint, progress)
+
+    def _trainer(self, phase: Phase, table: CaptionTable) -> Trainer:
+        if phase.objective == "fine_tune":
+            return fine_tune_trainer(self.corridor, self.decoder, table)
+        if phase.objective == "self_critical":
+            return _self_critical_trainer(self.corridor, self.decoder, table)
+        options = self.corridor.options.training
+        return Trainer(self.decoder, options, -(-len(table) // options.batch_size) * options.epochs)
+
+    def _hooks(self, phase: Phase, table: CaptionTable, progress: Progress) -> Hooks:
+        corridor, seed = self.corridor, self.corridor.options.training.seed
+        val_table = corridor.captions_of("val")
+        hooks = Hooks(
+            train_batches=lambda epoch: corridor.batches(table, seed, epoch),
+            val_batches=lambda: corridor.batches(val_table, None),
+            validate=lambda: self.validator.validate(feature_reader(corridor.store)),
+            keep=self.keep,
+        )
+        if phase.objective == "fine_tune":
+            return fine_tune_hooks(corridor, hooks, table, self.validator, progress)
+        if phase.objective == "self_critical":
+            return replace(hooks, train_batches=lambda epoch: corridor.image_batches(table, epoch))
+        return hooks
 
 
 def _self_critical_trainer(corridor: Corridor, decoder: Decoder, table: CaptionTable) -> SelfCriticalTrainer:
@@ -150,27 +184,3 @@ def _frequencies(corridor: Corridor, table: CaptionTable) -> list[int]:
         for token in text.split(" ")[1:]:
             counts[corridor.vocabulary.id_of(token)] += 1
     return counts
-
-
-def _validation(corridor: Corridor, decoder: Decoder, progress: Progress) -> Callable[[], Validation]:
-    examples = _validation_examples(corridor)
-    scorer = make_scorer(examples, corridor.vocabulary.tokenizer)
-    # Without voters: an epoch is judged by what the model itself finds most probable.
-    writer = Writer(DecoderSession(decoder), corridor.vocabulary)
-    read = feature_reader(corridor.store)
-
-    def validate() -> Validation:
-        hypotheses = caption_examples(writer, read, examples, corridor.options.decoding, progress)
-        texts = texts_of(hypotheses)
-        samples = [(example.image_id, texts[example.image_id]) for example in examples[:_SAMPLES]]
-        return Validation(scorer.score(texts), unique_share(list(texts.values())), samples)
-
-    return validate
-
-
-def _validation_examples(corridor: Corridor) -> list[Example]:
-    examples = list(corridor.dataset.of_split("val"))
-    limit = corridor.options.training.validation_images
-    if len(examples) > limit:
-        examples = random.Random(corridor.options.training.seed).sample(examples, limit)
-    return examples

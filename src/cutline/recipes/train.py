@@ -10,6 +10,7 @@ from typing import Any
 from cutline.config import RunConfig
 from cutline.models.decoders import require_attention, require_features
 from cutline.models.encoders import build_encoder
+from cutline.models.fine_tuning import choose_stages
 from cutline.progress import Progress, Silent
 from cutline.recipes import run_folder as layout
 from cutline.recipes.corridor import Corridor
@@ -109,6 +110,9 @@ def _train_on(dataset: Dataset, folder: Path, options: RunConfig, resume: bool, 
     )
     _tell_data(dataset, vocabulary, progress)
     encoder = build_encoder(options.encoder, progress)
+    if options.fine_tune.epochs:
+        # Said now, not after the hours of the phase before it.
+        choose_stages(encoder, options.fine_tune.stages, options.fine_tune.batch_norm)
     if resume:
         layout.require_same_encoder(folder, encoder.fingerprint())
     store, readable = extract_features(encoder, dataset, progress)

@@ -30,17 +30,23 @@ class Checkpoint:
         history: One record per finished epoch.
         best_epoch: 1-based epoch with the best val CIDEr-D so far; 0 before the first.
         state: Arrays of weights, seeds and optimizer.
+        objective: The phase that the state is of, which may have no epoch yet; ``""`` without a state.
     """
 
     history: tuple[EpochRecord, ...]
     best_epoch: int
     state: Mapping[str, NDArray[Any]]
+    objective: str = ""
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint atomically."""
     details = json.dumps(
-        {"history": [asdict(record) for record in checkpoint.history], "best_epoch": checkpoint.best_epoch}
+        {
+            "history": [asdict(record) for record in checkpoint.history],
+            "best_epoch": checkpoint.best_epoch,
+            "objective": checkpoint.objective,
+        }
     )
     with replacing(path, "wb") as stream:
         arrays: dict[str, Any] = {_DETAILS: np.array(details), **checkpoint.state}
@@ -57,6 +63,8 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
             details = json.loads(str(arrays[_DETAILS]))
             state = {key: arrays[key] for key in arrays.files if key != _DETAILS}
         history = tuple(EpochRecord(**record) for record in details["history"])
-        return Checkpoint(history, int(details["best_epoch"]), state)
+        # Written before phases had a name of their own: the state is that after the last epoch.
+        objective = str(details.get("objective") or history[-1].objective)
+        return Checkpoint(history, int(details["best_epoch"]), state, objective)
     except DAMAGE as error:
         raise RunError(f"{path}: the checkpoint is damaged ({error}); start a new run") from None

@@ -48,10 +48,10 @@ def phases_of(config: RunConfig) -> tuple[Phase, ...]:
         >>> [phase.objective for phase in phases_of(RunConfig())]
         ['cross_entropy']
     """
-    first, then = config.training, config.self_critical
     phases = (
-        Phase("cross_entropy", first.epochs, first.patience),
-        Phase("self_critical", then.epochs, then.patience),
+        Phase("cross_entropy", config.training.epochs, config.training.patience),
+        Phase("fine_tune", config.fine_tune.epochs, config.fine_tune.patience),
+        Phase("self_critical", config.self_critical.epochs, config.self_critical.patience),
     )
     return tuple(phase for phase in phases if phase.epochs)
 
@@ -131,6 +131,7 @@ def run_phase(
             history=(*checkpoint.history, record),
             best_epoch=epoch if is_best else checkpoint.best_epoch,
             state=trainer.state(),
+            objective=phase.objective,
         )
         with trainer.averaged():
             hooks.keep(checkpoint, is_best)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,6 +26,19 @@ class AveragingAdamW(keras.optimizers.AdamW):
         super().__init__(learning_rate, **arguments)
         self.average = average
         self._averages: list[keras.Variable] = []
+        self._shares: tuple[float, ...] = ()
+
+    def slow_down(self, variables: Collection[keras.Variable], share: float) -> None:
+        """Give some variables that share of the learning rate; to be called after :meth:`build`."""
+        slow = {id(variable) for variable in variables}
+        self._shares = tuple(share if id(v) in slow else 1.0 for v in self._trainable_variables)
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Take one step with one variable, at its share of the rate."""
+        if self._shares:
+            share = self._shares[self._get_variable_index(variable)]
+            learning_rate = ops.cast(learning_rate, "float32") * share
+        super().update_step(gradient, variable, learning_rate)
 
     def build(self, variables: list[keras.Variable]) -> None:
         """Make the averages, equal to the weights."""

@@ -22,6 +22,11 @@ from cutline.training.optimizers import AveragingAdamW
 from cutline.training.schedules import Schedule
 from cutline.training.teaching import Teaching, teaches
 
+_MODEL = "model/"
+
+UNDECAYED = ["bias", "gamma", "beta"]
+"""Names of the variables whose size means something, so that they are not pulled towards 0."""
+
 Batches = Any
 """What Keras iterates over, such as a ``tf.data.Dataset``: ``((features, inputs), targets, weights)``."""
 
@@ -64,12 +69,20 @@ class Trainer:
             weight_decay=options.weight_decay,
             global_clipnorm=options.clip_norm,
         )
+        self._begin(optimizer)
+
+    def _begin(self, optimizer: AveragingAdamW) -> None:
+        """Build the optimizer and compile what takes the steps."""
         # Decaying biases and normalisation scales only fights their purpose.
-        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-        optimizer.build(decoder.trainable_variables)
+        optimizer.exclude_from_weight_decay(var_names=UNDECAYED)
+        optimizer.build(self.decoder.trainable_variables)
+        self.compile(self.model, optimizer)
+
+    def compile(self, network: keras.Model, optimizer: AveragingAdamW) -> None:
+        """Compile a network that gives logits with this trainer's loss and metrics."""
         # Compiling with XLA was slower here: each caption length is a shape of its own to compile. Without it
         # TensorFlow still runs a graph, but other backends would run every operation by itself.
-        self.model.compile(
+        network.compile(
             optimizer=optimizer,
             loss=self.loss(),
             weighted_metrics=token_metrics(),
@@ -97,7 +110,7 @@ class Trainer:
         """
         if isinstance(self.model, Teaching):
             self.model.begin_epoch(epoch)
-        with _plain_errors():
+        with plain_errors():
             history = self.model.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=[_Report(stage)])
         loss = float(history.history["loss_per_token"][-1])
         if not math.isfinite(loss):
@@ -109,7 +122,7 @@ class Trainer:
 
     def measure(self, batches: Batches) -> tuple[float, float]:
         """Return teacher-forced loss (nats per token) and word accuracy (0..1) without training."""
-        with _plain_errors():
+        with plain_errors():
             values = self.model.evaluate(batches, verbose=0, return_dict=True)
         return float(values["loss_per_token"]), float(values["word_accuracy"])
 
@@ -127,28 +140,45 @@ class Trainer:
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go back to a state returned by :meth:`state`; raise RunError when it is of another model."""
-        variables = self._variables()
-        if set(variables) != set(state):
-            odd = sorted(set(variables) ^ set(state))[0]
-            raise RunError(f"the checkpoint is of another model (differs at {odd}); start a new run")
-        for key, variable in variables.items():
-            if state[key].shape != tuple(variable.shape):
-                raise RunError(
-                    f"the checkpoint is of another model ({key} has shape {state[key].shape}, expected "
-                    f"{tuple(variable.shape)}); start a new run"
-                )
-        for key, variable in variables.items():
-            variable.assign(state[key])
+        _assign(self._variables(), state)
 
     def _variables(self) -> dict[str, keras.Variable]:
-        # Paths repeat between layers of one kind in some Keras versions, positions never do.
-        model = {f"model/{index:03d}": value for index, value in enumerate(self.model.variables)}
         optimizer = enumerate(self._optimizer.variables)
-        return model | {f"optimizer/{index:03d}": value for index, value in optimizer}
+        of_decoder = {id(variable) for variable in self.decoder.variables}
+        teaching = (variable for variable in self.model.variables if id(variable) not in of_decoder)
+        return (
+            _of_decoder(self.decoder)
+            | {f"teaching/{index:03d}": value for index, value in enumerate(teaching)}
+            | {f"optimizer/{index:03d}": value for index, value in optimizer}
+        )
+
+
+def restore_decoder(decoder: Decoder, state: Mapping[str, NDArray[Any]]) -> None:
+    """Give a decoder the weights and random seeds of a :meth:`Trainer.state`; RunError when it is another."""
+    _assign(_of_decoder(decoder), {key: value for key, value in state.items() if key.startswith(_MODEL)})
+
+
+def _of_decoder(decoder: Decoder) -> dict[str, keras.Variable]:
+    # Paths repeat between layers of one kind in some Keras versions, positions never do.
+    return {f"{_MODEL}{index:03d}": value for index, value in enumerate(decoder.variables)}
+
+
+def _assign(variables: Mapping[str, keras.Variable], state: Mapping[str, NDArray[Any]]) -> None:
+    if set(variables) != set(state):
+        odd = sorted(set(variables) ^ set(state))[0]
+        raise RunError(f"the checkpoint is of another model (differs at {odd}); start a new run")
+    for key, variable in variables.items():
+        if state[key].shape != tuple(variable.shape):
+            raise RunError(
+                f"the checkpoint is of another model ({key} has shape {state[key].shape}, expected "
+                f"{tuple(variable.shape)}); start a new run"
+            )
+    for key, variable in variables.items():
+        variable.assign(state[key])
 
 
 @contextlib.contextmanager
-def _plain_errors() -> Iterator[None]:
+def plain_errors() -> Iterator[None]:
     """Undo what TensorFlow makes of errors on their way through a graph.
 
     An error raised while a batch is read comes out as one of TensorFlow's, with the message and a traceback
