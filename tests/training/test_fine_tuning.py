@@ -48,7 +48,7 @@ def train(trainer: FineTuneTrainer, steps: int) -> Any:
 
 
 def kernel(trainer: FineTuneTrainer) -> np.ndarray:
-    return np.array(trainer._encoder.model.trainable_variables[0])
+    return np.array(trainer._encoder.model.trainable_variables[0].numpy())
 
 
 def test_the_loss_falls_and_counts_no_padding():
@@ -63,11 +63,11 @@ def test_the_encoder_moves_at_its_own_rate_and_does_not_decay():
     moved = []
     for rate in (0.01, 0.0001):
         trainer = learner(rate)
-        before = kernel(trainer), np.array(trainer.decoder.predict_token.kernel)
+        before = kernel(trainer), np.array(trainer.decoder.predict_token.kernel.numpy())
         train(trainer, 1)
         moved.append(np.abs(kernel(trainer) - before[0]).max())
         # The first step of Adam is as long as the rate, however large the gradient is; decay comes on top.
-        step = np.array(trainer.decoder.predict_token.kernel) - 0.995 * before[1]
+        step = np.array(trainer.decoder.predict_token.kernel.numpy()) - 0.995 * before[1]
         assert np.abs(step).max() == pytest.approx(0.01, rel=0.01)
     assert moved == pytest.approx([0.01, 0.0001], rel=0.01)
 
