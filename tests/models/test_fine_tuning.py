@@ -64,7 +64,7 @@ def test_choosing_stages_keeps_the_order_of_weights_and_the_fingerprint():
     [
         ("efficientnet_lite0", {"block11_depthwise", "block15_project", "head"}, "block11_expand"),
         ("efficientnet_lite1", {"block15_depthwise", "block19_project", "head"}, "block15_expand"),
-        ("efficientnet_lite2", {"block16_depthwise", "block22_project", "head"}, "block16_expand"),
+        ("efficientnet_lite2", {"block15_depthwise", "block20_project", "head"}, "block15_expand"),
         ("resnet50", {"conv5_block1_0_conv", "conv5_block3_3_conv"}, "conv4_block6_3_conv"),
     ],
 )

@@ -54,6 +54,7 @@ def options(world: World) -> dict[str, Any]:
         "self_critical.images": 6,
         "self_critical.max_length": 6,
         "decoding.beam_size": 2,
+        "decoding.consensus": 0,
     }
 
 

@@ -46,6 +46,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
             "history": [asdict(record) for record in checkpoint.history],
             "best_epoch": checkpoint.best_epoch,
             "objective": checkpoint.objective,
+            "arrays": list(checkpoint.state),
         }
     )
     with replacing(path, "wb") as stream:
@@ -62,6 +63,9 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             details = json.loads(str(arrays[_DETAILS]))
             state = {key: arrays[key] for key in arrays.files if key != _DETAILS}
+        # One flipped bit in an archive's directory can make an array vanish.
+        if list(state) != details.get("arrays", list(state)):
+            raise ValueError("arrays are missing")
         history = tuple(EpochRecord(**record) for record in details["history"])
         # Written before phases had a name of their own: the state is that after the last epoch.
         objective = str(details.get("objective") or history[-1].objective)

@@ -54,7 +54,13 @@ class FineTuneTrainer(Trainer):
         self._whole = WholeNetwork(encoder.model, decoder, fine_tune.batch_norm == "trained")
         super().__init__(
             decoder,
-            options.model_copy(update={"learning_rate": fine_tune.decoder_learning_rate}),
+            options.model_copy(
+                update={
+                    "learning_rate": fine_tune.decoder_learning_rate,
+                    "scheduled_sampling": 0.0,
+                    "attention_penalty": 0.0,
+                }
+            ),
             total_steps,
         )
 
