@@ -11,6 +11,7 @@ from cutline.config import (
     DecodingOptions,
     RunConfig,
     TrainingOptions,
+    asked_values,
     differences,
     read_toml,
     resolve,
@@ -187,3 +188,13 @@ def test_options_are_frozen():
     config = RunConfig()
     with pytest.raises(ValueError, match="frozen"):
         config.training.epochs = 3  # type: ignore[misc]
+
+
+def test_what_is_asked_for_is_named_by_group_and_key_however_it_is_written():
+    assert asked_values(
+        None, ['decoder={name="merge"}', "training.epochs=3"], {"encoder": {"name": "x"}}
+    ) == {
+        "decoder.name": "merge",
+        "training.epochs": 3,
+        "encoder.name": "x",
+    }

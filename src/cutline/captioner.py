@@ -157,7 +157,8 @@ class Captioner:
                 wished for and the model carries no captions of training images.
         """
         options = wishes.options(self.bundle.decoding)
-        require_voters(self.bundle, options)
+        if wishes.decoding.get("consensus"):
+            require_voters(self.bundle, options)
         filters_of(options, self.vocabulary, wishes)
         return self._changed(self.bundle, wishes)
 

@@ -125,3 +125,17 @@ def test_an_evaluation_by_consensus_gives_the_captions_that_captioning_gives(wor
     captioner = Captioner.load(finished).with_wishes(wishes)
     for image_id, path in result.images.items():
         assert captioner.caption(path)[0].text == result.captions[image_id]
+
+
+def test_a_run_stopped_before_the_voters_were_kept_says_that_nobody_voted(world, finished):
+    bundle = load_bundle(finished / "bundle")
+    asked = bundle.decoding.model_copy(update={"consensus": 3})
+    save_bundle(replace(bundle, decoding=asked, neighbours=None), finished / "bundle")
+    result = evaluate(finished, world.table, split="val")
+    assert "nearest training images" not in result.decoding
+    assert any(note.startswith("no consensus: the model carries no captions") for note in result.notes)
+    # What has nothing to do with the consensus can be asked for all the same.
+    evaluate(finished, world.table, split="val", overrides={"decoding.beam_size": 2})
+    wishes = Wishes(forbid=("dot",))
+    found = Captioner.load(finished).with_wishes(wishes).caption(world.folder / "data/photos/00.png")
+    assert "dot" not in found[0].tokens

@@ -96,8 +96,8 @@ def evaluate(
         split=split,
         out=out,
         overrides={
-            **read_assignments(assignments or ()),
             **reading_overrides(format, image_column, caption_column, group_column),
+            **read_assignments(assignments or ()),
         },
         learning_curve=learning_curve,
         together_with=together_with or (),

@@ -111,8 +111,8 @@ def asked_values(
     given = {key: value for key, value in (overrides or {}).items() if value is not None}
     return {
         **(_flatten(read_toml(file)) if file is not None else {}),
-        **read_assignments(assignments),
-        **given,
+        **_flatten(read_assignments(assignments)),
+        **_flatten(given),
     }
 
 

@@ -35,7 +35,7 @@ class Augmentation:
     colour: float
 
     def source_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Return the (height, width) to decode an image at, so that no crop has to be enlarged.
+        """Return the (height, width) to decode an image at; square crops are never enlarged then.
 
         Example:
             >>> Augmentation(crop=0.25, colour=0).source_size((224, 224))

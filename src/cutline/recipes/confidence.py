@@ -20,7 +20,7 @@ from cutline.progress import Progress
 from cutline.recipes import run_folder as layout
 from cutline.records import Dataset, EvaluationResult, Example, Hypothesis
 from cutline.runtime import Bundle, load_bundle, save_bundle
-from cutline.runtime.confidence import Confidence
+from cutline.runtime.confidence import Confidence, TrainingFeatures
 from cutline.voters import Voters
 from cutline.writing import Writer
 
@@ -117,7 +117,12 @@ def add_confidences(
 
 
 def fit_on_val(
-    bundle: Bundle, session: StepModel[Any], dataset: Dataset, read: ReadFeatures, progress: Progress
+    bundle: Bundle,
+    session: StepModel[Any],
+    dataset: Dataset,
+    read: ReadFeatures,
+    progress: Progress,
+    training: TrainingFeatures | None = None,
 ) -> Confidence:
     """Fit the confidence of a bundle's captions on half of the val images.
 
@@ -127,6 +132,7 @@ def fit_on_val(
         dataset: With train and val images and their digests.
         read: Their features.
         progress: Told about every image.
+        training: Summary of the training images' features; made from the train images when None.
     """
     val, options, vocabulary = dataset.of_split("val"), bundle.decoding, bundle.vocabulary
     references = references_of(val)
@@ -138,7 +144,8 @@ def fit_on_val(
     writer = Writer(session, vocabulary, voters)
     hypotheses = caption_examples(writer, read, val, options, progress)
     image_scores = Scorer(references, tokens.tokenise, tokens.name).cider_d_per_image(texts_of(hypotheses))
-    training = summarise_features(read, [example.digest for example in dataset.of_split("train")])
+    if training is None:
+        training = summarise_features(read, [example.digest for example in dataset.of_split("train")])
     chosen = halves(val)[0]
     pairs = [(example, hypotheses[example.image_id]) for example in chosen]
     signals = read_signals(session, read, pairs, training, options, progress)

@@ -60,8 +60,9 @@ def keep_decoding(folder: Path, dataset: Dataset, read: ReadFeatures, progress: 
         bundle.decoder, bundle.vocabulary_size, bundle.feature_shape, bundle.decoder_arrays
     )
     choice, tuned = choose_on_val(bundle, DecoderSession(decoder), dataset, read, progress)
-    save_bundle(tuned, bundle_folder, bundle_folder / ENCODER)
+    # The table first: with the bundle the choice is made, and nothing would write the table later.
     write_text(folder / TABLE, as_csv(choice))
+    save_bundle(tuned, bundle_folder, bundle_folder / ENCODER)
     progress.note(in_words(choice))
 
 

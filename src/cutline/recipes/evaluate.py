@@ -94,6 +94,8 @@ def evaluate(
     chosen = replace(dataset, examples=_chosen(dataset, split))
     encoders = [cast("KerasSession", one).encoder for one in encoding_sessions(captioner.session)]
     training, notes = _training_images(dataset, known, captioner.bundle)
+    if captioner.bundle.decoding.consensus and captioner.bundle.neighbours is None:
+        notes = (*notes, "no consensus: the model carries no captions of training images; go on with its run")
     training = _encoded(encoders[0], replace(dataset, examples=training), progress)
     with ExitStack() as open_stores:
         stores = []
@@ -169,8 +171,12 @@ def _options(bundle: Bundle, overrides: Mapping[str, Any]) -> ModelOptions:
         if value is not None:
             values[group][name] = value
     decoding = validate(DecodingOptions, values["decoding"])
-    if any(key.startswith("decoding.") for key in overrides):
+    if overrides.get("decoding.consensus"):
         require_voters(bundle, decoding)
+    if bundle.neighbours is None:
+        # As the bundle of a run that was stopped before its end: captions are then the most probable ones,
+        # and that is what the results say.
+        decoding = decoding.model_copy(update={"consensus": 0})
     return ModelOptions(
         validate(DataOptions, values["data"]), validate(TextOptions, values["text"]), decoding
     )

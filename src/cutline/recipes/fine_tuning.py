@@ -113,8 +113,12 @@ def with_best_encoder(corridor: Corridor, stack: ExitStack, progress: Progress) 
 
     Raises:
         BundleError: The bundle is missing or damaged.
+        DataError: An image can no longer be read.
     """
     corridor.encoder.load_weights(load_bundle(corridor.folder / layout.BUNDLE).encoder_arrays)
     store, readable = extract_features(corridor.encoder, replace(corridor.dataset, problems=()), progress)
-    dataset = replace(readable, problems=(*corridor.dataset.problems, *readable.problems))
-    return replace(corridor, store=stack.enter_context(store), dataset=dataset)
+    stack.enter_context(store)
+    if readable.problems:
+        message = readable.problems[0].message
+        raise DataError(f"{message}; it could be read before: put the image back, and resume")
+    return replace(corridor, store=store)

@@ -24,6 +24,7 @@ from cutline.recipes import run_folder as layout
 from cutline.recipes.extract import extract_features, feature_reader
 from cutline.recipes.train import train
 from cutline.records import Dataset, EvaluationResult, Example, LearningCurve, LearningPoint
+from cutline.runtime import load_bundle
 from cutline.text import Vocabulary
 from cutline.training.history import load_history
 from cutline.training.loop import is_finished, phases_of
@@ -184,7 +185,7 @@ def _train_part(plan: LearningPlan, share: float, progress: Progress) -> None:
     folder, data = plan.folder(share), plan.part(share)
     resume = (folder / layout.CONFIG).exists()
     try:
-        if resume and plan.is_finished(share):
+        if resume and plan.is_finished(share) and _has_its_voters(folder):
             layout.require_same_data(folder, data)
             progress.note(f"learning curve: {folder} is trained already")
             return
@@ -194,6 +195,12 @@ def _train_part(plan: LearningPlan, share: float, progress: Progress) -> None:
         raise RunError(f"{error} (or remove {folder}, and it is trained anew)") from None
     if run.interrupted:
         raise KeyboardInterrupt
+
+
+def _has_its_voters(folder: Path) -> bool:
+    """Tell whether a finished run was not stopped before the captions that vote were kept."""
+    bundle = load_bundle(folder / layout.BUNDLE)
+    return not bundle.decoding.consensus or bundle.neighbours is not None
 
 
 def _captions(

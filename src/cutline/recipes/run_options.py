@@ -50,8 +50,8 @@ def _default_preset(asked: Asked) -> str:
     """Return the preset where none is named: that of the decoder or features asked for, or the default."""
     values = asked_values(asked.config, asked.assignments, asked.overrides)
     decoder = values.get("decoder.name")
-    if decoder in PRESETS:
-        return str(decoder)
+    if isinstance(decoder, str) and decoder in PRESETS:
+        return decoder
     return CLASSIC_PRESET if values.get("encoder.features") == "pooled" else DEFAULT_PRESET
 
 

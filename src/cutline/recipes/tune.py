@@ -66,8 +66,7 @@ def tune(
         if bundle.decoding.temperature:
             raise ConfigError(f"{model}: draws captions, with a temperature; there is no beam to choose")
         dataset = load_for_model(model, data, images, overrides or {}, bundle, "val", progress)
-        needed = ("val",) if bundle.confidence is None else ("train", "val")
-        dataset = replace(dataset, examples=tuple(e for e in dataset.examples if e.split in needed))
+        dataset = replace(dataset, examples=dataset.of_split("val"))
         store, dataset = extract_features(cast("KerasSession", session).encoder, dataset, progress)
         read = feature_reader(until_done.enter_context(store))
         val = dataset.of_split("val")
@@ -76,9 +75,11 @@ def tune(
                 f"{dataset.source}: choosing takes {FEWEST_IMAGES} val images, found {len(val):,}; add some"
             )
         choice, tuned = choose_on_val(bundle, session, dataset, read, progress)
-        if bundle.confidence is not None and tuned.confidence is None and dataset.of_split("train"):
-            tuned = replace(tuned, confidence=fit_on_val(tuned, session, dataset, read, progress))
-        save_bundle(tuned, folder, folder / ENCODER)
+        if bundle.confidence is not None and tuned.confidence is None:
+            training = bundle.confidence.training
+            fitted = fit_on_val(tuned, session, dataset, read, progress, training)
+            tuned = replace(tuned, confidence=fitted)
         if is_run:
             write_text(run / TABLE, as_csv(choice))
+        save_bundle(tuned, folder, folder / ENCODER)
     return choice
