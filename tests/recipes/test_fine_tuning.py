@@ -142,7 +142,7 @@ def test_the_bundle_captions_alike_in_a_fresh_process(world, tuned):
     assert float(log_probability) == pytest.approx(here.log_probability, rel=1e-5)
 
 
-@pytest.mark.parametrize("stage", ["epoch 4", "epoch 5"])
+@pytest.mark.parametrize("stage", ["epoch 4", pytest.param("epoch 5", marks=pytest.mark.slow)])
 def test_an_interrupted_run_ends_like_one_that_was_not(world, options, tuned, tmp_path, stage):
     folder = tmp_path / "run"
     part = train(
@@ -153,6 +153,7 @@ def test_an_interrupted_run_ends_like_one_that_was_not(world, options, tuned, tm
     same(train(world.table, run=folder, resume=True), tuned)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epoch", [3, 5])
 def test_a_kill_between_bundle_and_checkpoint_changes_nothing(
     world, options, tuned, tmp_path, monkeypatch, epoch
@@ -172,6 +173,7 @@ def test_a_kill_between_bundle_and_checkpoint_changes_nothing(
     same(train(world.table, run=folder, resume=True), tuned)
 
 
+@pytest.mark.slow
 def test_a_kill_while_images_are_encoded_again_changes_nothing(world, options, tuned, tmp_path, monkeypatch):
     folder = tmp_path / "run"
     with monkeypatch.context() as patch:
@@ -180,6 +182,7 @@ def test_a_kill_while_images_are_encoded_again_changes_nothing(world, options, t
     same(train(world.table, run=folder, resume=True), tuned)
 
 
+@pytest.mark.slow
 def test_an_encoder_that_got_worse_is_not_kept(world, options, tmp_path):
     spoiling = {"fine_tune.learning_rate": 100.0, "fine_tune.decoder_learning_rate": 100.0}
     run = train(world.table, "attend", tmp_path / "run", overrides=options | spoiling)
@@ -190,6 +193,7 @@ def test_an_encoder_that_got_worse_is_not_kept(world, options, tmp_path):
     assert run.history[4].val_loss < run.history[3].val_loss
 
 
+@pytest.mark.slow
 def test_one_vector_per_image_is_tuned_as_well(world, options, tmp_path):
     changes = {"encoder.features": "pooled", "self_critical.epochs": 0, "fine_tune.stages": "all"}
     run = train(world.table, "show_tell", tmp_path / "run", overrides=options | changes)
