@@ -91,10 +91,8 @@ class VotersOfFirst(Voters):
 
 def voters_of(bundle: Bundle, session: Session) -> Voters | None:
     """Return the voters that a bundle carries, for the features that a session gives; None without any."""
-    if bundle.neighbours is None:
-        return None
-    if len(encoding_sessions(session)) == 1:
-        return Voters(bundle.neighbours, bundle.vocabulary.tokenizer)
+    if bundle.neighbours is None or len(encoding_sessions(session)) == 1:
+        return Voters.of(bundle)
     return VotersOfFirst(bundle.neighbours, bundle.vocabulary.tokenizer, bundle.feature_shape)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cutline.metrics import CiderD, DocumentFrequencies
+from cutline.runtime import Bundle
 from cutline.runtime.neighbours import Neighbours
 from cutline.text.tokenizer import Tokenizer
 
@@ -40,6 +41,11 @@ class Voters:
         """Take the training images and the rules by which the model's vocabulary parts captions."""
         self.neighbours = neighbours
         self._tokenizer = tokenizer
+
+    @classmethod
+    def of(cls, bundle: Bundle) -> Voters | None:
+        """Return the voters that a bundle carries; None without any."""
+        return cls(bundle.neighbours, bundle.vocabulary.tokenizer) if bundle.neighbours else None
 
     def votes(
         self, features: NDArray[Any], candidates: Sequence[Sequence[str]], count: int

@@ -19,7 +19,8 @@ from cutline.models.sessions import DecoderSession, load_decoder
 from cutline.progress import Progress
 from cutline.recipes import run_folder as layout
 from cutline.records import Dataset, EvaluationResult, Example, Hypothesis
-from cutline.runtime import Bundle, load_bundle, save_bundle
+from cutline.runtime import Bundle, load_bundle
+from cutline.runtime.bundle import update_bundle
 from cutline.runtime.confidence import Confidence, TrainingFeatures
 from cutline.voters import Voters
 from cutline.writing import Writer
@@ -44,7 +45,7 @@ def keep_neighbours(folder: Path, dataset: Dataset, read: ReadFeatures, progress
         return
     with progress.stage("keeping captions of training images", 1, "bundle") as stage:
         neighbours = collect_neighbours(read, dataset.of_split("train"))
-        _save(replace(bundle, neighbours=neighbours), folder)
+        update_bundle(replace(bundle, neighbours=neighbours), folder / layout.BUNDLE)
         stage.advance(1)
 
 
@@ -75,13 +76,7 @@ def keep_confidence(folder: Path, dataset: Dataset, read: ReadFeatures, progress
         bundle.decoder, bundle.vocabulary_size, bundle.feature_shape, bundle.decoder_arrays
     )
     confidence = fit_on_val(bundle, DecoderSession(decoder), dataset, read, progress)
-    _save(replace(bundle, confidence=confidence), folder)
-
-
-def _save(bundle: Bundle, folder: Path) -> None:
-    """Save the bundle of a run once more, with more in it."""
-    # Its encoder is linked from itself: it may have been fine-tuned since the run began.
-    save_bundle(bundle, folder / layout.BUNDLE, folder / layout.BUNDLE / layout.ENCODER)
+    update_bundle(replace(bundle, confidence=confidence), folder / layout.BUNDLE)
 
 
 def add_confidences(
@@ -140,9 +135,9 @@ def fit_on_val(
         vocabulary.tokenizer, (text for captions in references.values() for text in captions)
     )
     # All of val is captioned, so that scores are those which the evaluation of val gives.
-    voters = Voters(bundle.neighbours, vocabulary.tokenizer) if bundle.neighbours else None
-    writer = Writer(session, vocabulary, voters)
-    hypotheses = caption_examples(writer, read, val, options, progress)
+    hypotheses = caption_examples(
+        Writer(session, vocabulary, Voters.of(bundle)), read, val, options, progress
+    )
     image_scores = Scorer(references, tokens.tokenise, tokens.name).cider_d_per_image(texts_of(hypotheses))
     if training is None:
         training = summarise_features(read, [example.digest for example in dataset.of_split("train")])

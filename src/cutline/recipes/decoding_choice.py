@@ -23,8 +23,8 @@ from cutline.models.sessions import DecoderSession, load_decoder
 from cutline.progress import Progress
 from cutline.recipes import run_folder as layout
 from cutline.records import Dataset
-from cutline.runtime import Bundle, load_bundle, save_bundle
-from cutline.runtime.bundle import ENCODER
+from cutline.runtime import Bundle, load_bundle
+from cutline.runtime.bundle import update_bundle
 from cutline.voters import Voters
 from cutline.writing import Writer
 
@@ -62,7 +62,7 @@ def keep_decoding(folder: Path, dataset: Dataset, read: ReadFeatures, progress: 
     choice, tuned = choose_on_val(bundle, DecoderSession(decoder), dataset, read, progress)
     # The table first: with the bundle the choice is made, and nothing would write the table later.
     write_text(folder / TABLE, as_csv(choice))
-    save_bundle(tuned, bundle_folder, bundle_folder / ENCODER)
+    update_bundle(tuned, bundle_folder)
     progress.note(in_words(choice))
 
 
@@ -74,8 +74,7 @@ def choose_on_val(
     When the setting is another one the bundle comes back without confidence: that was one of other captions.
     """
     val, decoding = dataset.of_split("val"), bundle.decoding
-    voters = Voters(bundle.neighbours, bundle.vocabulary.tokenizer) if bundle.neighbours else None
-    writer = Writer(session, bundle.vocabulary, voters)
+    writer = Writer(session, bundle.vocabulary, Voters.of(bundle))
     choice = choose_decoding(writer, read, val, decoding, progress)
     chosen = choice.chosen
     setting = {"beam_size": chosen.beam_size, "length_penalty": chosen.length_penalty}

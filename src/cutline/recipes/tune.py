@@ -21,8 +21,7 @@ from cutline.recipes.decoding_choice import TABLE, as_csv, choose_on_val
 from cutline.recipes.evaluate import load_for_model
 from cutline.recipes.extract import extract_features, feature_reader
 from cutline.records import Dataset
-from cutline.runtime import save_bundle
-from cutline.runtime.bundle import ENCODER, find_bundle
+from cutline.runtime.bundle import find_bundle, update_bundle
 
 
 def tune(
@@ -81,5 +80,5 @@ def tune(
             tuned = replace(tuned, confidence=fitted)
         if is_run:
             write_text(run / TABLE, as_csv(choice))
-        save_bundle(tuned, folder, folder / ENCODER)
+        update_bundle(tuned, folder)
     return choice

@@ -114,6 +114,12 @@ def save_bundle(bundle: Bundle, folder: Path, encoder_file: Path | None = None) 
         write_json(target / MANIFEST, manifest)
 
 
+def update_bundle(bundle: Bundle, folder: Path) -> None:
+    """Replace the bundle in a folder by one with the same encoder, whose file is not written again."""
+    # Linked from the bundle itself: a run's first encoder may have been fine-tuned since.
+    save_bundle(bundle, folder, folder / ENCODER)
+
+
 def save_encoder(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write encoder weights once, to be linked into every bundle of a run."""
     save_arrays(path, arrays)
