@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cutline.records import Interval
@@ -13,6 +13,10 @@ finite = st.floats(-1e6, 1e6, allow_nan=False)
 
 
 @given(st.lists(finite, min_size=1, max_size=20), st.booleans(), st.booleans())
+@example([0.0, 5e-324], True, False)
+@example([0.0, 5e-324], False, True)
+@example([1.0, 1.0 + 2**-52], False, False)
+@example([1e20, 1e20], False, False)
 def test_an_axis_holds_its_values_and_has_few_round_ticks(
     values: list[float], zero: bool, whole: bool
 ) -> None:
@@ -26,6 +30,7 @@ def test_an_axis_holds_its_values_and_has_few_round_ticks(
 
 
 @given(st.lists(st.tuples(finite, finite), min_size=1, max_size=20))
+@example([(0.0, 5e-324), (5e-324, 0.0)])
 def test_every_mark_lies_inside_the_chart(points: list[tuple[float, float]]) -> None:
     across, up = axis("x", [x for x, _ in points]), axis("y", [y for _, y in points])
     drawn = chart("t", across, up, [Series("s", tuple(points))])

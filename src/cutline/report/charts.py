@@ -17,6 +17,9 @@ WIDTH: Final = 360
 HEIGHT: Final = 240
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 16, 26, 38
 _MOST_MARKS: Final = 40
+# Values that differ by less cannot be told apart by ticks: there are not enough numbers between them.
+_FLAT_RELATIVE: Final = 1e-9
+_FLAT: Final = 1e-300
 
 Point = tuple[float, float]
 
@@ -110,8 +113,10 @@ def axis(label: str, values: Iterable[float], *, zero: bool = True, whole: bool 
     low, high = min(known), max(known)
     if zero:
         low = min(low, 0.0)
-    if high <= low:
-        low, high = (low - 0.5, high + 0.5) if whole or not zero else (low, low + 1.0)
+    largest = max(abs(low), abs(high))
+    if high - low <= max(_FLAT, _FLAT_RELATIVE * largest):
+        room = max(0.5, _FLAT_RELATIVE * 1e3 * largest)
+        low, high = (low - room, high + room) if whole or not zero else (low, low + 2 * room)
     step = _round_step((high - low) / 5)
     if whole:
         step = max(1.0, math.ceil(step))
