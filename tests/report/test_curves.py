@@ -38,6 +38,14 @@ def test_the_best_epoch_is_marked_in_every_panel() -> None:
         assert before.crop(panel).tobytes() != after.crop(panel).tobytes()
 
 
+def test_no_place_for_the_legend_is_searched_among_the_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    from matplotlib.legend import Legend
+
+    # The search takes longer the more epochs there are, and then warns.
+    monkeypatch.setattr(Legend, "_find_best_position", lambda *_: pytest.fail("a place was searched"))
+    curves_png(made_up_history())
+
+
 def test_one_epoch_can_be_drawn() -> None:
     assert picture(curves_png(made_up_history()[:1])).size == (1650, 440)
 

@@ -75,7 +75,11 @@ def _draw(panels: Sequence[_Panel], history: Sequence[EpochRecord]) -> bytes:
         axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
         _label(axes, panel)
         _mark_best(axes, best_epoch(history))
-        axes.legend(frameon=False, fontsize=13)
+        # Below the axes no line is covered; looking for the best place among many epochs is slow.
+        axes.legend(
+            loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=3, frameon=False, fontsize=13,
+            columnspacing=1.2, handlelength=1.6,
+        )  # fmt: skip
     picture = io.BytesIO()
     figure.savefig(picture, format="png", metadata={"Software": None})
     return picture.getvalue()
