@@ -128,6 +128,25 @@ def test_nothing_is_loaded_and_nothing_runs_over(
     assert tab.ask(cut_off) == []
 
 
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_a_long_word_that_has_room_is_not_broken(
+    tab: Browser, explanation: Explanation, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    others = (Alternative("skateboarder", 0.2), Alternative("snowboarder's", 0.1), Alternative("a", 0.1))
+    steps = tuple(
+        replace(step, token="skateboard", alternatives=(Alternative("skateboard", 0.6), *others))
+        for step in explanation.steps
+    )
+    (tmp_path / "page.html").write_text(
+        render_explanations([replace(explanation, steps=steps)]), encoding="utf-8"
+    )
+    tab.open(tmp_path / "page.html", size)
+    heights = tab.ask("[...document.querySelectorAll('.choice')].map(one => one.offsetHeight)")
+    assert len(heights) == 4 * len(steps)
+    assert len(set(heights)) == 1
+    assert min(tab.ask("[...document.querySelectorAll('.chance')].map(one => one.clientWidth)")) >= 15
+
+
 def test_pictures_of_words_have_the_shape_of_the_photo(tab: Browser, page: Path) -> None:
     tab.open(page)
     shapes = tab.ask("[...document.querySelectorAll('.seen img')].map(one => one.width / one.height)")
