@@ -17,7 +17,7 @@ from cutline.cli.app import app
 from cutline.errors import DataError
 from cutline.recipes.report import RunReport
 
-COMMANDS = ("demo", "check", "train", "tune", "evaluate", "caption", "report", "score")
+COMMANDS = ("demo", "check", "train", "tune", "evaluate", "caption", "explain", "report", "score")
 PLAIN = {"NO_COLOR": "1", "COLUMNS": "200", "TERM": "dumb"}
 
 
@@ -95,6 +95,9 @@ PUBLIC_OPTIONS = {
         *("--require", "--forbid", "--min-length", "--no-repeat-ngram", "--characters", "--glossary"),
         "--output",
         "--overwrite",
+    ],
+    "explain": [
+        *("--model", "--out", "--images", "--beam-size", "--require", "--forbid", "--overwrite"),
     ],
     "report": [],
     "score": [
