@@ -14,8 +14,9 @@ class EpochRecord:
     Losses are nats per token over non-padding tokens, accuracies the share (0..1) of those tokens
     predicted right; both are teacher-forced. Scores are of generated captions, ×100. ``objective`` names the
     phase of training: ``"cross_entropy"`` on stored features, ``"fine_tune"`` with the encoder, on pixels, or
-    ``"self_critical"``. In ``"self_critical"`` epochs the train figures are measured on some train captions
-    after the epoch, and ``reward`` is the mean CIDEr-D (0 to 10) of the captions drawn; elsewhere it is 0.
+    ``"self_critical"``. ``learning_rate`` is that of the epoch's first step, in ``"fine_tune"`` epochs the
+    decoder's. In ``"self_critical"`` epochs the train figures are measured on some train captions after the
+    epoch, and ``reward`` is the mean CIDEr-D (0 to 10) of the captions drawn; elsewhere it is 0.
     """
 
     epoch: int
