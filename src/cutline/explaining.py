@@ -108,7 +108,7 @@ def strongest_region(attention: NDArray[np.float32]) -> tuple[float, str]:
     """Return the share of the region that was looked at most, and in words where it lies.
 
     Args:
-        attention: Of one step, (h, w), summing to 1.
+        attention: Of one step, (h, w), summing to 1 at the most.
 
     Example:
         >>> strongest_region(np.array([[0.1, 0.1, 0.1], [0.1, 0.1, 0.4], [0.05, 0.025, 0.025]]))

@@ -53,6 +53,15 @@ def test_attention_is_that_of_the_step_that_scored_the_word():
     assert all(reading.attention_weights.dtype == np.float32 for reading in readings)
 
 
+def test_what_a_sentinel_takes_of_a_look_is_not_made_up_for():
+    class HalfAway(Looking):
+        def attention_weights(self, state: list[tuple[int, ...]]) -> np.ndarray:
+            return super().attention_weights(state) / 2
+
+    readings = read(HalfAway(mixed, START), FEATURES, (A, DOG), START, END)
+    assert [reading.attention_weights.sum() for reading in readings] == [0.5, 0.5, 0.5]
+
+
 def test_a_model_that_does_not_look_has_no_attention():
     assert read(ScriptedStepModel(mixed, START), FEATURES, (), START, END)[0].attention_weights is None
 

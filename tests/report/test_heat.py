@@ -34,6 +34,15 @@ def test_an_even_look_is_not_drawn_at_all():
     assert heat(even, (14, 14), full_share([even])).max() < 1e-3
 
 
+def test_a_look_that_a_sentinel_took_half_of_is_drawn_half_as_strong():
+    whole = pointing(3, 3, 0.6)
+    full = full_share([whole, whole / 2])
+    assert full == pytest.approx(0.6)
+    assert heat(whole / 2, (7, 7), full).max() == pytest.approx((0.3 - 1 / 49) / (0.6 - 1 / 49))
+    # Below an even share nothing is drawn, however little is left for the regions.
+    assert heat(np.full((7, 7), 0.5 / 49, np.float32), (7, 7), full).max() == 0
+
+
 def test_words_of_a_caption_share_one_scale_and_looking_nearly_everywhere_is_faint():
     assert full_share([pointing(0, 0, 0.1), pointing(0, 0, 0.6)]) == pytest.approx(0.6)
     nearly = pointing(3, 3, 0.04)

@@ -21,8 +21,9 @@ class TokenReading:
         log_probability: Its natural log-probability, at most 0.
         alternatives: Ids and log-probabilities of the most probable tokens, the most probable first; the
             token itself is among them when it is as probable as they are.
-        attention_weights: How much each region was looked at for this step, float32 (R,), summing to 1; None
-            for a model without attention.
+        attention_weights: How much each region was looked at for this step, float32 (R,), summing to 1, or
+            with ``decoder.sentinel`` to less: the rest is the sentinel's share. None for a model without
+            attention.
     """
 
     token_id: int

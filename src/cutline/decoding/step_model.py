@@ -59,7 +59,8 @@ class Attentive(Protocol):
             state: From :meth:`StepModel.step`, B rows.
 
         Returns:
-            float32 (B, R), each row summing to 1; None when the model looks at no regions.
+            float32 (B, R), each row summing to 1, or with ``decoder.sentinel`` to less: the rest is the
+            sentinel's share. None when the model looks at no regions.
         """
         ...
 

@@ -22,7 +22,8 @@ class Hypothesis:
         confidence: Calibrated probability (0..1) that the caption is acceptable (see
             :class:`~cutline.records.Calibration`); None when the model carries no confidence, and for all
             but the best hypothesis of an image.
-        attention: Attention weights (T, R), float32, each row summing to 1; None without attention.
+        attention: Attention weights (T, R), float32, each row summing to 1, or with ``decoder.sentinel`` to
+            less: the rest is the sentinel's share. None without attention.
     """
 
     text: str
@@ -74,8 +75,9 @@ class ExplainedToken:
         probability: What the model gave it, 0..1, knowing the image and the tokens before.
         alternatives: The most probable tokens of this step, the most probable first; that which was written
             is among them when it is one of them.
-        attention: How much each region was looked at, float32 (h, w), summing to 1, the first row at the top
-            of the image; None for a model without attention.
+        attention: How much each region was looked at, float32 (h, w), the first row at the top of the image.
+            They sum to 1, or with ``decoder.sentinel`` to less: the rest is the sentinel's share. None for a
+            model without attention.
     """
 
     token: str

@@ -29,7 +29,7 @@ def full_share(maps: Iterable[NDArray[Any]]) -> float:
     share, so that looking nearly everywhere does not look like looking hard.
 
     Args:
-        maps: Attention weights of each word, (h, w), summing to 1.
+        maps: Attention weights of each word, (h, w), summing to 1, or to less where a sentinel has a share.
 
     Example:
         >>> full_share([np.full((2, 2), 0.25)]), full_share([np.full((7, 7), 1 / 49)]) < 0.1
@@ -42,7 +42,7 @@ def heat(attention: NDArray[Any], size: tuple[int, int], full: float) -> NDArray
     """Spread the weights of a grid of regions over a picture, bilinearly.
 
     Args:
-        attention: Weights (h, w), summing to 1.
+        attention: Weights (h, w), summing to 1, or to less where a sentinel has a share.
         size: (width, height) of the picture, in pixels.
         full: Share that becomes 1; an even share, 1 / (h · w), and less become 0.
 
@@ -62,7 +62,7 @@ def overlay(picture: Image.Image, attention: NDArray[Any], full: float) -> Image
 
     Args:
         picture: The photo, RGB.
-        attention: Weights of the regions (h, w), summing to 1.
+        attention: Weights of the regions (h, w), summing to 1, or to less where a sentinel has a share.
         full: As for :func:`heat`.
 
     Returns:
