@@ -8,8 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cutline.data.batches import ImageBatches, caption_table, plan_batches, teacher_forcing_batches
+from cutline.data.batches import (
+    CaptionTable,
+    ImageBatches,
+    caption_table,
+    plan_batches,
+    plan_together,
+    teacher_forcing_batches,
+)
 from cutline.data.feature_store import FeatureStore
+from cutline.data.packed_texts import PackedTexts
 from cutline.data.text_vectorization import vectorization_layer
 from cutline.records import Example
 from cutline.text import Tokenizer, build_vocabulary
@@ -154,6 +162,68 @@ def test_an_image_is_read_once_for_all_its_captions_in_a_batch(store, monkeypatc
     monkeypatch.setattr(FeatureStore, "read", counting)
     batches(store, batch_size=500)
     assert asked == [4]
+
+
+def table_of(rows: list[int], lengths: list[int]) -> CaptionTable:
+    texts = PackedTexts(" ".join(["a"] * length) for length in lengths)
+    return CaptionTable(np.array(rows, np.int64), texts, np.array(lengths, np.int32))
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 30), st.integers(2, 42)), min_size=1, max_size=200),
+    st.integers(1, 5),
+    st.integers(5, 64),
+    st.integers(0, 9),
+)
+def test_a_plan_of_captions_together_holds_every_caption_once(captions, together, batch_size, epoch):
+    table = table_of(*map(list, zip(*captions, strict=True)))
+    plan = plan_together(table, together, batch_size, seed=0, epoch=epoch)
+    assert sorted(np.concatenate(plan).tolist()) == list(range(len(table)))
+    assert max(map(len, plan)) <= batch_size
+    again = plan_together(table, together, batch_size, seed=0, epoch=epoch)
+    assert [batch.tolist() for batch in plan] == [batch.tolist() for batch in again]
+
+
+def test_captions_of_an_image_share_batches_and_little_of_them_is_padding():
+    lengths = np.random.default_rng(0).integers(5, 25, 5000)
+    table = table_of(np.repeat(np.arange(1000), 5).tolist(), lengths.tolist())
+    plan = plan_together(table, 2, 64, seed=0, epoch=1)
+    images = np.array([len(np.unique(table.rows[batch])) for batch in plan])
+    assert images.max() <= 32
+    assert np.array([len(batch) for batch in plan]).sum() / images.sum() > 1.6
+    cells = sum(len(batch) * int(table.lengths[batch].max()) for batch in plan)
+    assert 1 - int(lengths.sum()) / cells < 0.12
+
+
+def test_shared_features_are_given_once_with_the_place_of_each_captions_image(store):
+    table = caption_table(EXAMPLES, store, VOCABULARY.tokenizer, MAX_LENGTH)
+    plan = plan_together(table, 2, 4, seed=0, epoch=1)
+    layer = vectorization_layer(VOCABULARY, MAX_LENGTH)
+    alone = teacher_forcing_batches(table, store, layer, plan)
+    shared = teacher_forcing_batches(table, store, layer, plan, share=True)
+    fewer = 0
+    for (features, inputs), ((images, same_inputs, rows), _, _) in zip(
+        [batch[0] for batch in alone.as_numpy_iterator()], shared.as_numpy_iterator(), strict=True
+    ):
+        assert rows.dtype == np.int32
+        np.testing.assert_array_equal(images[rows], features)
+        np.testing.assert_array_equal(inputs, same_inputs)
+        fewer += len(images) < len(features)
+    assert fewer
+
+
+def test_batches_are_read_by_their_number_when_a_reader_is_given(store):
+    table = caption_table(EXAMPLES, store, VOCABULARY.tokenizer, MAX_LENGTH)
+    layer = vectorization_layer(VOCABULARY, MAX_LENGTH)
+
+    def numbered(number: int, rows: np.ndarray) -> np.ndarray:
+        return np.full((len(rows), 2), number, np.float16)
+
+    plan = plan_batches(table.lengths, 3, seed=0)
+    forced = teacher_forcing_batches(table, store, layer, plan, numbered)
+    assert [set(batch[0][0].ravel().tolist()) for batch in forced.as_numpy_iterator()] == [{0}, {1}, {2}]
+    drawn = ImageBatches(table, store, layer, 2, 1, 0, 1, numbered)
+    assert [set(batch.features.ravel().tolist()) for batch in drawn] == [{0}, {1}]
 
 
 def image_batches(store: FeatureStore, images: int = 2, captions: int = 2, seed: int = 0, epoch: int = 1):

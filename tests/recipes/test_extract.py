@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,7 +16,7 @@ from cutline.data.features import FeatureStore
 from cutline.data.images import digest_file
 from cutline.models.encoders import Encoder
 from cutline.progress import Silent
-from cutline.recipes.extract import extract_features, store_folder
+from cutline.recipes.extract import extract_features, extract_mirrored, store_folder
 from cutline.records import Dataset, Example
 
 
@@ -51,6 +52,35 @@ def dataset(tmp_path: Path) -> Dataset:
         Image.new("RGB", (8, 8), colour).save(path)
         examples.append(Example(str(path), str(path), ("a square",), digest=digest_file(path)))
     return Dataset(tuple(examples), str(tmp_path), "table")
+
+
+class FirstColumn(MeanColour):
+    """Encodes an image as the mean colour of its left edge."""
+
+    def encode(self, images: np.ndarray) -> np.ndarray:
+        self.encoded += len(images)
+        return images[:, :, 0].mean(axis=1).astype(np.float32)
+
+
+def test_mirrored_images_are_encoded_once_into_a_store_of_their_own(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUTLINE_CACHE", str(tmp_path / "cache"))
+    picture = Image.new("RGB", (8, 8), "red")
+    picture.paste("blue", (4, 0, 8, 8))
+    picture.save(dataset.examples[0].image)
+    example = replace(dataset.examples[0], digest=digest_file(dataset.examples[0].image))
+    counting = FirstColumn()
+    encoder = cast(Encoder, counting)
+    for _ in range(2):
+        plain, _readable = extract_features(encoder, replace(dataset, examples=(example,)), Silent())
+        mirrored, problems = extract_mirrored(encoder, [example], Silent())
+        with plain, mirrored:
+            assert not problems
+            assert plain.read(plain.rows([example.digest])).tolist() == [[255.0, 0.0, 0.0]]
+            assert mirrored.read(mirrored.rows([example.digest])).tolist() == [[0.0, 0.0, 255.0]]
+            assert plain.folder != mirrored.folder
+    assert counting.encoded == 2
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no lock")

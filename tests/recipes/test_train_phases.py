@@ -78,6 +78,8 @@ MIXED = {
     "decoder.sentinel": True,
     "training.scheduled_sampling": 0.5,
     "training.attention_penalty": 1.0,
+    "training.captions_together": 2,
+    "training.flip": "auto",
 }
 
 

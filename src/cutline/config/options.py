@@ -70,7 +70,17 @@ class TrainingOptions(_Frozen):
     """How the decoder is trained."""
 
     epochs: int = Field(5, ge=1, description="passes over the captions at the most")
-    batch_size: int = Field(64, ge=1, description="captions per step")
+    batch_size: int = Field(64, ge=1, description="captions per step at the most")
+    captions_together: int = Field(
+        1,
+        ge=1,
+        description="captions of an image that share a step at the most, so that regions are prepared once",
+    )
+    flip: Literal["auto", "never"] = Field(
+        "never",
+        description="train every second time on the features of the mirrored image, whose captions must be "
+        "English and name no side; never mirror",
+    )
     learning_rate: float = Field(2e-3, gt=0, description="highest rate of the schedule")
     schedule: Literal["constant", "cosine"] = Field("cosine", description="rate over the epochs")
     warmup_steps: int = Field(
@@ -109,6 +119,12 @@ class TrainingOptions(_Frozen):
         False, description="at the end, choose beam size and length penalty on val, as cutline tune does"
     )
     seed: int = Field(0, ge=0, description="seed of weights, dropout and shuffling")
+
+    @model_validator(mode="after")
+    def _hold_what_belongs_together(self) -> TrainingOptions:
+        if self.captions_together > self.batch_size:
+            raise ValueError(f"captions_together must be at most batch_size, which is {self.batch_size}")
+        return self
 
 
 class FineTuneOptions(_Frozen):

@@ -6,9 +6,9 @@ of it is padding. Everything is a function of seed and epoch: the same two give 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
@@ -20,6 +20,9 @@ from cutline.data.packed_texts import PackedTexts
 from cutline.data.text_vectorization import mark
 from cutline.records import Example
 from cutline.text import Tokenizer
+
+ReadRows: TypeAlias = Callable[[int, NDArray[np.int64]], NDArray[np.float16]]
+"""From the number of a batch in its epoch and rows (N,) to features (N, *feature shape)."""
 
 WINDOW = 50
 """Batches sorted by length together: enough for little padding, few enough to stay random."""
@@ -96,11 +99,48 @@ def plan_batches(
     return [batches[index] for index in shuffle.permutation(len(batches))]
 
 
+def plan_together(
+    table: CaptionTable, together: int, batch_size: int, seed: int, epoch: int
+) -> list[NDArray[np.int64]]:
+    """Choose which captions go together so that captions of one image, alike in length, share a batch.
+
+    Args:
+        table: Captions of one split.
+        together: Captions of an image that share a batch at the most; an image with more comes several times.
+        batch_size: Captions per batch at the most, at least ``together``.
+        seed: Seed of the shuffle.
+        epoch: Each epoch shuffles anew.
+
+    Returns:
+        Index arrays that hold every caption once.
+
+    Example:
+        >>> texts = PackedTexts(["<start> a <end>"] * 4)
+        >>> table = CaptionTable(np.array([7, 4, 7, 7]), texts, np.array([3, 9, 3, 4], np.int32))
+        >>> sorted(batch.tolist() for batch in plan_together(table, 2, 2, seed=0, epoch=1))
+        [[0], [1], [3, 2]]
+    """
+    groups = [
+        group
+        for places in captions_by_image(table).values()
+        for group in _alike(places[np.argsort(table.lengths[places], kind="stable")[::-1]], together)
+    ]
+    longest = np.array([table.lengths[group].max() for group in groups], np.int32)
+    plan = plan_batches(longest, max(1, batch_size // together), seed, epoch)
+    return [np.concatenate([groups[index] for index in chosen]) for chosen in plan]
+
+
+def _alike(places: NDArray[np.int64], together: int) -> list[NDArray[np.int64]]:
+    return [places[at : at + together] for at in range(0, len(places), together)]
+
+
 def teacher_forcing_batches(
     table: CaptionTable,
     store: FeatureStore,
     layer: keras.layers.TextVectorization,
     plan: Sequence[NDArray[np.int64]],
+    read_rows: ReadRows | None = None,
+    share: bool = False,
 ) -> tf.data.Dataset:
     """Build the batches of a plan, a few ahead of the model and never more.
 
@@ -108,32 +148,46 @@ def teacher_forcing_batches(
         table: Captions of one split.
         store: Features of their images.
         layer: Turns caption strings into token ids.
-        plan: From :func:`plan_batches`.
+        plan: From :func:`plan_batches` or :func:`plan_together`.
+        read_rows: Reads the features of a batch; from the store as they are when None.
+        share: Give the features of an image once for all of its captions in a batch.
 
     Returns:
         Elements ``((features, inputs), targets, weights)``: features float32 (B, *feature shape); inputs and
-        targets int32 (B, T), the targets one token ahead; weights float32 (B, T), 0 on padding.
+        targets int32 (B, T), the targets one token ahead; weights float32 (B, T), 0 on padding. With
+        ``share`` they are ``((features, inputs, rows), targets, weights)``: features of N images, and rows
+        int32 (B,), which of them each caption is of.
     """
 
-    def indices() -> Iterator[NDArray[np.int64]]:
-        yield from plan
+    def indices() -> Iterator[tuple[int, NDArray[np.int64]]]:
+        yield from enumerate(plan)
 
-    def read(chosen: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.object_], np.int64]:
+    def read(
+        number: np.int64, chosen: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.object_], np.int64]:
         # Each image is read once even when several of its captions meet in one batch.
         unique, where = np.unique(table.rows[chosen], return_inverse=True)
-        features = store.read(unique).astype(np.float32)[where]
-        return features, table.texts.take(chosen), np.int64(table.lengths[chosen].max())
+        found = store.read(unique) if read_rows is None else read_rows(int(number), unique)
+        features = found.astype(np.float32)
+        if not share:
+            features = features[where]
+        longest = np.int64(table.lengths[chosen].max())
+        return features, where.astype(np.int32), table.texts.take(chosen), longest
 
-    def build(chosen: tf.Tensor) -> tuple[Any, Any, Any]:
-        kinds = (tf.float32, tf.string, tf.int64)
-        features, texts, longest = tf.numpy_function(read, [chosen], kinds, stateful=False)
+    def build(number: tf.Tensor, chosen: tf.Tensor) -> tuple[Any, Any, Any]:
+        kinds = (tf.float32, tf.int32, tf.string, tf.int64)
+        features, rows, texts, longest = tf.numpy_function(read, [number, chosen], kinds, stateful=False)
         features.set_shape((None, *store.shape))
+        rows.set_shape((None,))
         texts.set_shape((None,))
         token_ids = tf.cast(layer(texts)[:, :longest], tf.int32)
         inputs, targets = token_ids[:, :-1], token_ids[:, 1:]
-        return (features, inputs), targets, tf.cast(targets != 0, tf.float32)
+        given = (features, inputs, rows) if share else (features, inputs)
+        return given, targets, tf.cast(targets != 0, tf.float32)
 
-    dataset = tf.data.Dataset.from_generator(indices, output_signature=tf.TensorSpec((None,), tf.int64))
+    dataset = tf.data.Dataset.from_generator(
+        indices, output_signature=(tf.TensorSpec((), tf.int64), tf.TensorSpec((None,), tf.int64))
+    )
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(plan)))
     # One after another: deterministic training does not run them in parallel anyway, and TensorFlow complains
     # on standard error when it takes a parallel map back.
@@ -183,6 +237,7 @@ class ImageBatches:
         captions: Captions drawn for each image, all when it has fewer.
         seed: Seed of the order and of the draws.
         epoch: Each epoch shuffles anew.
+        read_rows: Reads the features of a batch; from the store as they are when None.
     """
 
     table: CaptionTable
@@ -192,6 +247,7 @@ class ImageBatches:
     captions: int
     seed: int
     epoch: int
+    read_rows: ReadRows | None = None
 
     def __len__(self) -> int:
         """Count batches."""
@@ -200,10 +256,12 @@ class ImageBatches:
     def __iter__(self) -> Iterator[ImageBatch]:
         """Read one batch after the other; the same ones each time."""
         places = captions_by_image(self.table)
-        for chosen, drawn in draw_images(places, self.images, self.captions, self.seed, self.epoch):
+        plan = draw_images(places, self.images, self.captions, self.seed, self.epoch)
+        for number, (chosen, drawn) in enumerate(plan):
             rows = np.array(chosen, np.int64)
             token_ids, image_of = token_ids_of(self.table, self.layer, drawn)
-            yield ImageBatch(rows, self.store.read(rows).astype(np.float32), token_ids, image_of)
+            found = self.store.read(rows) if self.read_rows is None else self.read_rows(number, rows)
+            yield ImageBatch(rows, found.astype(np.float32), token_ids, image_of)
 
 
 def draw_images(

@@ -32,6 +32,7 @@ def extract(
     size: tuple[int, int],
     batch_size: int = 32,
     progress: Progress = Silent(),  # noqa: B008 (holds no state)
+    mirrored: bool = False,
 ) -> list[Problem]:
     """Encode the images that are not in the store yet, each digest once, and append their features.
 
@@ -46,6 +47,7 @@ def extract(
         size: (height, width) the encoder wants.
         batch_size: Images encoded at once.
         progress: Shown as "encoding images"; images already stored count as done.
+        mirrored: Show the encoder every image with left and right exchanged.
 
     Returns:
         One problem of kind "unreadable image" per image that could not be decoded, in order.
@@ -61,13 +63,14 @@ def extract(
         by_digest.setdefault(example.digest, example)
     todo = [by_digest[digest] for digest in store.missing(by_digest)]
     problems: list[Problem] = []
-    with progress.stage("encoding images", len(by_digest), "images") as stage:
+    title = "encoding mirrored images" if mirrored else "encoding images"
+    with progress.stage(title, len(by_digest), "images") as stage:
         stage.advance(len(by_digest) - len(todo))
         # Closed at once when something is raised, so that no thread decodes on.
         with closing(_decoded_ahead(todo, size, batch_size)) as decoding:
             images = _without_broken(decoding, problems, stage)
             while batch := list(islice(images, batch_size)):
-                pixels = np.stack([decoded for _, decoded in batch])
+                pixels = np.stack([decoded[:, ::-1] if mirrored else decoded for _, decoded in batch])
                 rows = _encode_padded(encode, pixels, batch_size)
                 store.append([example.digest for example, _ in batch], rows)
                 stage.advance(len(batch))

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cutline.data.augment import Augmentation, names_a_side
+from cutline.data.augment import Augmentation
 from cutline.data.batches import CaptionTable, captions_by_image, draw_images, token_ids_of
 from cutline.data.images import decode_image
+from cutline.data.mirrors import rows_without_sides
 
 _AHEAD = 2
 
@@ -60,9 +61,7 @@ class PixelSource:
         """Rows of the images that may be mirrored."""
         if not self.mirrors:
             return frozenset()
-        rows, texts = self.table.rows.tolist(), self.table.texts
-        with_sides = {row for row, text in zip(rows, texts, strict=True) if names_a_side(text)}
-        return frozenset(rows) - with_sides
+        return frozenset(rows_without_sides(self.table))
 
     def read(self, row: int, generator: np.random.Generator) -> NDArray[np.uint8]:
         """Decode and augment one image; ImageError when it cannot be read any more."""

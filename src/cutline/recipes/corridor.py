@@ -11,11 +11,14 @@ from cutline.config import RunConfig
 from cutline.data.batches import (
     CaptionTable,
     ImageBatches,
+    ReadRows,
     caption_table,
     plan_batches,
+    plan_together,
     teacher_forcing_batches,
 )
 from cutline.data.feature_store import FeatureStore
+from cutline.data.mirrors import Mirrors
 from cutline.data.text_vectorization import vectorization_layer
 from cutline.models.encoders import Encoder
 from cutline.records import Dataset
@@ -34,6 +37,7 @@ class Corridor:
         vocabulary: Of the train captions.
         encoder: Made the features.
         store: Holds the features of all images of the data set.
+        mirrors: Holds those of mirrored train images, too; None where images are never mirrored.
     """
 
     folder: Path
@@ -42,6 +46,7 @@ class Corridor:
     vocabulary: Vocabulary
     encoder: Encoder
     store: FeatureStore
+    mirrors: Mirrors | None = None
 
     def captions_of(self, split: str) -> CaptionTable:
         """Return the captions of a split, each pointing at the features of its image."""
@@ -56,9 +61,27 @@ class Corridor:
     def image_batches(self, table: CaptionTable, epoch: int) -> ImageBatches:
         """Return the batches of one self-critical epoch."""
         options, seed = self.options.self_critical, self.options.training.seed
-        return ImageBatches(table, self.store, self.layer, options.images, options.references, seed, epoch)
+        images, references = options.images, options.references
+        return ImageBatches(
+            table, self.store, self.layer, images, references, seed, epoch, self._reader(epoch)
+        )
 
-    def batches(self, table: CaptionTable, seed: int | None, epoch: int = 0) -> Batches:
-        """Return the batches of one epoch of teacher forcing; without a seed in order of length."""
-        plan = plan_batches(table.lengths, self.options.training.batch_size, seed, epoch)
+    def train_batches(self, table: CaptionTable, epoch: int) -> Batches:
+        """Return the batches of one epoch of teacher forcing."""
+        options = self.options.training
+        size, seed, together = options.batch_size, options.seed, options.captions_together
+        if together == 1:
+            plan = plan_batches(table.lengths, size, seed, epoch)
+        else:
+            plan = plan_together(table, together, size, seed, epoch)
+        return teacher_forcing_batches(
+            table, self.store, self.layer, plan, self._reader(epoch), share=together > 1
+        )
+
+    def measured_batches(self, table: CaptionTable) -> Batches:
+        """Return the batches on which the teacher-forced figures are measured, in order of length."""
+        plan = plan_batches(table.lengths, self.options.training.batch_size, None)
         return teacher_forcing_batches(table, self.store, self.layer, plan)
+
+    def _reader(self, epoch: int) -> ReadRows | None:
+        return None if self.mirrors is None else self.mirrors.reader(self.options.training.seed, epoch)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from cutline.data.features import FeatureStore, extract
 from cutline.errors import FeatureStoreError
 from cutline.models.encoders import Encoder
 from cutline.progress import Progress
-from cutline.records import Dataset, Problem
+from cutline.records import Dataset, Example, Problem
 
 
 def cache_folder() -> Path:
@@ -52,23 +52,30 @@ def extract_features(encoder: Encoder, dataset: Dataset, progress: Progress) -> 
     Raises:
         FeatureStoreError: The store is damaged, or the disk is full.
     """
-    folder = store_folder(encoder)
-    fingerprint, shape = encoder.fingerprint(), encoder.feature_shape
-    digests = [example.digest for example in dataset.examples]
-    problems: list[Problem] = []
-    if _missing(encoder, folder, digests):
-        progress.note(f"features are kept in {folder}")
-
-        def tell() -> None:
-            progress.note("waiting for another run that is encoding images")
-
-        with FeatureStore.open(folder, fingerprint, shape, mode="a", wait=tell) as store:
-            problems = extract(
-                dataset.examples, store, encoder.encode, encoder.input_size, encoder.batch_size, progress
-            )
-    store = FeatureStore.open(folder, fingerprint, shape, mode="r")
+    store, problems = _extract(encoder, dataset.examples, store_folder(encoder), progress)
     readable = tuple(example for example in dataset.examples if example.digest in store)
     return store, replace(dataset, examples=readable, problems=(*dataset.problems, *problems))
+
+
+def extract_mirrored(
+    encoder: Encoder, examples: Sequence[Example], progress: Progress
+) -> tuple[FeatureStore, list[Problem]]:
+    """Encode images with left and right exchanged that are not in a store of their own yet.
+
+    Args:
+        encoder: Computes the features.
+        examples: Identified examples.
+        progress: Told about every image.
+
+    Returns:
+        The store, open for reading, and a Problem for each image that could not be decoded.
+
+    Raises:
+        FeatureStoreError: The store is damaged, or the disk is full.
+    """
+    folder = store_folder(encoder)
+    folder = folder.with_name(f"{folder.name}-mirrored")
+    return _extract(encoder, examples, folder, progress, mirrored=True)
 
 
 def feature_reader(store: FeatureStore) -> Callable[[Sequence[str]], NDArray[Any]]:
@@ -76,12 +83,35 @@ def feature_reader(store: FeatureStore) -> Callable[[Sequence[str]], NDArray[Any
     return lambda digests: store.read(store.rows(digests))
 
 
-def _missing(encoder: Encoder, folder: Path, digests: Sequence[str]) -> bool:
+def _extract(
+    encoder: Encoder, examples: Sequence[Example], folder: Path, progress: Progress, mirrored: bool = False
+) -> tuple[FeatureStore, list[Problem]]:
+    fingerprint, shape = _fingerprint(encoder, mirrored), encoder.feature_shape
+    problems: list[Problem] = []
+    if _missing(fingerprint, shape, folder, [example.digest for example in examples]):
+        progress.note(f"features are kept in {folder}")
+
+        def tell() -> None:
+            progress.note("waiting for another run that is encoding images")
+
+        size, count = encoder.input_size, encoder.batch_size
+        with FeatureStore.open(folder, fingerprint, shape, mode="a", wait=tell) as store:
+            problems = extract(examples, store, encoder.encode, size, count, progress, mirrored)
+    return FeatureStore.open(folder, fingerprint, shape, mode="r"), problems
+
+
+def _fingerprint(encoder: Encoder, mirrored: bool) -> dict[str, Any]:
+    return encoder.fingerprint() | ({"mirrored": True} if mirrored else {})
+
+
+def _missing(
+    fingerprint: Mapping[str, Any], shape: Sequence[int], folder: Path, digests: Sequence[str]
+) -> bool:
     """Look without taking the writer's lock, so that runs over known images can start side by side."""
     if not folder.exists():
         return True
     try:
-        with FeatureStore.open(folder, encoder.fingerprint(), encoder.feature_shape, mode="r") as store:
+        with FeatureStore.open(folder, fingerprint, shape, mode="r") as store:
             return bool(store.missing(digests))
     except FeatureStoreError:
         return True

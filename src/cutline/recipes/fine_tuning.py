@@ -17,12 +17,12 @@ from cutline.progress import Progress
 from cutline.recipes import run_folder as layout
 from cutline.recipes.corridor import Corridor
 from cutline.recipes.extract import extract_features, feature_reader
+from cutline.recipes.mirroring import knows_sides
 from cutline.recipes.validation import Validator
 from cutline.runtime import load_bundle
 from cutline.training.fine_tuning import FineTuneTrainer
 from cutline.training.loop import Hooks, Validation
 from cutline.training.trainer import Batches
-from cutline.wishes import function_word_ids
 
 # Removed with everything else that a writer left behind when a run is begun again.
 _SCRATCH = ".val-features.partial"
@@ -57,8 +57,7 @@ def fine_tune_hooks(
         corridor.layer,
         corridor.encoder.input_size,
         Augmentation(options.crop, options.colour),
-        # In other languages nobody knows which words say left and right.
-        options.flip == "auto" and bool(function_word_ids(corridor.vocabulary)),
+        options.flip == "auto" and knows_sides(corridor.vocabulary),
     )
     seed, fresh = corridor.options.training.seed, _FreshFeatures(corridor, validator, progress)
     return replace(
@@ -95,7 +94,7 @@ class _FreshFeatures:
         if problems:
             raise DataError(f"{problems[0].message}; it could be read before: put the image back, and resume")
         now = replace(corridor, store=store)
-        return now.batches(now.captions_of("val"), None)
+        return now.measured_batches(now.captions_of("val"))
 
     def validate(self) -> Validation:
         """Caption the val images, then forget their features."""
@@ -104,7 +103,7 @@ class _FreshFeatures:
 
 
 def with_best_encoder(corridor: Corridor, stack: ExitStack, progress: Progress) -> Corridor:
-    """Return the corridor with the encoder of the best epoch and its features of all images.
+    """Return the corridor with the encoder of the best epoch and its features of all images, none mirrored.
 
     Args:
         corridor: Its encoder gets the weights of the run's bundle.
@@ -121,4 +120,4 @@ def with_best_encoder(corridor: Corridor, stack: ExitStack, progress: Progress) 
     if readable.problems:
         message = readable.problems[0].message
         raise DataError(f"{message}; it could be read before: put the image back, and resume")
-    return replace(corridor, store=store)
+    return replace(corridor, store=store, mirrors=None)

@@ -16,6 +16,7 @@ from cutline.recipes.decoding_choice import keep_decoding
 from cutline.recipes.epoch_keeper import EpochKeeper
 from cutline.recipes.extract import feature_reader
 from cutline.recipes.fine_tuning import fine_tune_hooks, fine_tune_trainer, with_best_encoder
+from cutline.recipes.mirroring import with_mirrors
 from cutline.recipes.validation import Validator
 from cutline.records import Run
 from cutline.runtime import load_bundle
@@ -71,6 +72,7 @@ def train_phases(corridor: Corridor, resume: bool, progress: Progress) -> Run:
     interrupted = False
     with ExitStack() as stack:
         try:
+            corridor = with_mirrors(corridor, stack, progress)
             for phase in phases_of(corridor.options):
                 if not _is_over(phase, checkpoint):
                     work = _Work(_for_phase(phase, corridor, stack, progress), decoder, validator, keep)
@@ -102,7 +104,9 @@ def _is_over(phase: Phase, checkpoint: Checkpoint) -> bool:
 def _for_phase(phase: Phase, corridor: Corridor, stack: ExitStack, progress: Progress) -> Corridor:
     """Return the corridor with the features that a phase trains on."""
     tuned = phase.objective == "self_critical" and corridor.options.fine_tune.epochs
-    return with_best_encoder(corridor, stack, progress) if tuned else corridor
+    if not tuned:
+        return corridor
+    return with_mirrors(with_best_encoder(corridor, stack, progress), stack, progress)
 
 
 @dataclass(frozen=True)
@@ -143,11 +147,11 @@ class _Work:
         return Trainer(self.decoder, options, -(-len(table) // options.batch_size) * options.epochs)
 
     def _hooks(self, phase: Phase, table: CaptionTable, progress: Progress) -> Hooks:
-        corridor, seed = self.corridor, self.corridor.options.training.seed
+        corridor = self.corridor
         val_table = corridor.captions_of("val")
         hooks = Hooks(
-            train_batches=lambda epoch: corridor.batches(table, seed, epoch),
-            val_batches=lambda: corridor.batches(val_table, None),
+            train_batches=lambda epoch: corridor.train_batches(table, epoch),
+            val_batches=lambda: corridor.measured_batches(val_table),
             validate=lambda: self.validator.validate(feature_reader(corridor.store)),
             keep=self.keep,
         )
