@@ -113,6 +113,23 @@ def test_likelihood_can_outweigh_the_votes():
     assert write(DOG, beam_size=2, consensus=2, consensus_likelihood=1000.0) == ["two cats"]
 
 
+def test_what_the_model_itself_says_most_can_outweigh_the_votes():
+    assert write(DOG, beam_size=2, consensus=2, consensus_own=100.0) == ["two cats"]
+    assert write(DOG, beam_size=2, consensus=2, consensus_own=100.0, consensus_draws=0) == ["a dog"]
+
+
+def test_agreement_is_the_mean_cider_d_with_other_captions_and_none_without_others():
+    voters = Voters(NEIGHBOURS, Tokenizer())
+    candidates = [["a brown dog", "two cats"], ["cats"]]
+    found = voters.agreement(candidates, [["a brown dog", "a dog"], []])
+    assert found[0][0] == pytest.approx(
+        np.mean(
+            [float(voters.agreement([["a brown dog"]], [[text]])[0][0]) for text in ("a brown dog", "a dog")]
+        )
+    )
+    assert found[0].tolist()[1] == found[1].tolist()[0] == 0.0
+
+
 def test_the_best_come_in_the_order_of_their_votes():
     assert write(DOG, beam_size=2, consensus=2, n_best=2) == ["a dog", "two cats"]
 

@@ -62,13 +62,28 @@ class Voters:
             n-grams count by how rare they are among all training images.
         """
         places, likeness = self.neighbours.nearest(features, count)
-        voters = {
-            str(image): [text for place in own[known > -np.inf].tolist() for text in self._texts[place]]
-            for image, (own, known) in enumerate(zip(places, likeness, strict=True))
-        }
-        # An image whose only neighbour is itself has nobody to ask.
-        asked = {image: texts for image, texts in voters.items() if texts}
+        voters = [
+            [text for place in own[known > -np.inf].tolist() for text in self._texts[place]]
+            for own, known in zip(places, likeness, strict=True)
+        ]
+        return self.agreement(candidates, voters)
+
+    def agreement(
+        self, candidates: Sequence[Sequence[str]], others: Sequence[Sequence[str]]
+    ) -> list[NDArray[np.float64]]:
+        """Say how much captions agree with others.
+
+        Args:
+            candidates: For each image its candidates, each as tokens joined by blanks.
+            others: For each image the captions to compare them with, in the same form.
+
+        Returns:
+            For each image one value per candidate, in order: its mean CIDEr-D with the others, 0 to 10, where
+            n-grams count by how rare they are among all training images; 0 where there are no others.
+        """
         found = [np.zeros(len(own)) for own in candidates]
+        # An image whose only neighbour is itself has nobody to ask.
+        asked = {str(image): texts for image, texts in enumerate(others) if texts}
         if not asked:
             return found
         scorer = CiderD(asked, str.split, self._frequencies)

@@ -120,12 +120,13 @@ class Writer:
         searched = self._searched(features, options, filters, options.beam_size)
         drawn = self._drawn(features, options, filters)
         candidates = [_different([*own, *more]) for own, more in zip(searched, drawn, strict=True)]
-        texts = [
-            [" ".join(self.vocabulary.decode(result.token_ids)) for result in results]
-            for results in candidates
-        ]
+        texts = [list(map(self._text, results)) for results in candidates]
         assert self.voters is not None
         votes = self.voters.votes(features, texts, options.consensus)
+        if options.consensus_own:
+            own_texts = [[self._text(result) for result in results if result.finished] for results in drawn]
+            agreement = self.voters.agreement(texts, own_texts)
+            votes = [vote + options.consensus_own * own for vote, own in zip(votes, agreement, strict=True)]
         return [
             _sorted(results, own + options.consensus_likelihood * _likelihoods(results))[:n_best]
             for results, own in zip(candidates, votes, strict=True)
@@ -154,6 +155,9 @@ class Writer:
                 filters,
             )
         ]
+
+    def _text(self, result: DecodeResult) -> str:
+        return " ".join(self.vocabulary.decode(result.token_ids))
 
     def _hypothesis(self, result: DecodeResult, glossary: Glossary) -> Hypothesis:
         tokens = tuple(self.vocabulary.decode(result.token_ids))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cutline.metrics import CiderD
-from cutline.training.rewards import CiderReward
+from cutline.training.rewards import CaptionReward
 
 REFERENCES = {
     4: ["a brown dog runs <end>", "the dog is running <end>"],
@@ -19,13 +19,13 @@ def test_a_caption_is_worth_its_cider_d_with_the_end_marker_as_a_token():
     captions = {4: "a brown dog <end>", 9: "two men sit <end>", 2: "a dog"}
     expected = CiderD({str(image): texts for image, texts in REFERENCES.items()}, str.split)
     _, values = expected.score({str(image): text for image, text in captions.items()})
-    found = CiderReward(REFERENCES)(list(captions), list(captions.values()))
+    found = CaptionReward(REFERENCES)(list(captions), list(captions.values()))
     np.testing.assert_allclose(found, values / 100, rtol=1e-12)
     assert found[0] > 1
 
 
 def test_an_image_may_have_many_captions_in_any_order():
-    reward = CiderReward(REFERENCES)
+    reward = CaptionReward(REFERENCES)
     images, captions = [9, 4, 9, 2], ["men sit <end>", "a dog <end>", "a bench", "a red car <end>"]
     together = reward(images, captions)
     alone = [float(reward([image], [caption])[0]) for image, caption in zip(images, captions, strict=True)]
@@ -33,6 +33,18 @@ def test_an_image_may_have_many_captions_in_any_order():
 
 
 def test_stopping_where_people_stop_pays():
-    with_end, without = CiderReward(REFERENCES)([2, 2], ["a red car <end>", "a red car"])
+    with_end, without = CaptionReward(REFERENCES)([2, 2], ["a red car <end>", "a red car"])
     assert with_end == pytest.approx(10.0)
     assert without < with_end
+
+
+def test_bleu_adds_its_smoothed_value_for_a_single_caption():
+    plain, mixed = CaptionReward(REFERENCES), CaptionReward(REFERENCES, bleu_4=2.0)
+    images, captions = [4, 9, 2], ["a brown dog <end>", "two men sit <end>", "a red car <end>"]
+    added = (mixed(images, captions) - plain(images, captions)) / 2
+    # "a brown dog <end>": 4 of 4 words, then with one more of each (2 + 1) / (3 + 1) pairs, (1 + 1) / (2 + 1)
+    # and (0 + 1) / (1 + 1); the closest reference has 5 tokens.
+    first = (1 * 3 / 4 * 2 / 3 * 1 / 2) ** 0.25 * np.exp(1 - 5 / 4)
+    # "two men sit <end>": "two men" and "sit <end>", "men sit <end>"; the closer one of 3 and 6 tokens is 3.
+    second = (1 * 4 / 4 * 2 / 3 * 1 / 2) ** 0.25
+    np.testing.assert_allclose(added, [first, second, 1.0], rtol=1e-6)

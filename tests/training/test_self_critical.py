@@ -18,7 +18,7 @@ from cutline.progress import Silent
 from cutline.text import Tokenizer, build_vocabulary
 from cutline.text.vocabulary import END_ID, START_ID
 from cutline.training.determinism import make_deterministic
-from cutline.training.rewards import CiderReward
+from cutline.training.rewards import CaptionReward
 from cutline.training.self_critical import SelfCriticalTrainer, relative_rewards
 from cutline.writing import Writer
 
@@ -51,7 +51,7 @@ def learner(
         100,
         DecoderSession(decoder),
         VOCABULARY,
-        reward or CiderReward(REFERENCES),
+        reward or CaptionReward(REFERENCES),
         list,
     )
 

@@ -160,6 +160,9 @@ class SelfCriticalOptions(_Frozen):
     learning_rate: float = Field(1e-4, gt=0, description="highest rate of the schedule")
     temperature: float = Field(1.0, gt=0, le=10, description="of the draws: above 1 bolder, below 1 safer")
     cross_entropy: float = Field(0.2, ge=0, le=1, description="share of cross-entropy kept in the objective")
+    bleu_4: float = Field(
+        0.0, ge=0, description="what a BLEU-4 of 1 is worth in the reward beside CIDEr-D (of 10)"
+    )
     references: int = Field(2, ge=1, description="captions by people per image in that share")
     max_length: int = Field(22, ge=1, description="longest caption drawn, in tokens")
     min_length: int = Field(0, ge=0, description="shortest caption drawn, in tokens")
@@ -210,6 +213,11 @@ class DecodingOptions(_Frozen):
     )
     consensus_draws: int = Field(
         20, ge=0, description="with consensus, captions drawn to choose from, beside the beams"
+    )
+    consensus_own: float = Field(
+        0.0,
+        ge=0,
+        description="with consensus, what agreement with the captions drawn weighs beside the votes",
     )
     consensus_likelihood: float = Field(
         0.2,

@@ -24,7 +24,7 @@ from cutline.training.checkpoints import Checkpoint, load_checkpoint, save_check
 from cutline.training.history import save_history
 from cutline.training.loop import Hooks, Phase, is_phase_finished, phases_of, run_phase
 from cutline.training.precision import choose_precision
-from cutline.training.rewards import CiderReward
+from cutline.training.rewards import CaptionReward
 from cutline.training.self_critical import SelfCriticalTrainer
 from cutline.training.tensorboard import TensorBoardLog
 from cutline.training.trainer import Trainer, restore_decoder
@@ -176,7 +176,7 @@ def _self_critical_trainer(corridor: Corridor, decoder: Decoder, table: CaptionT
         -(-len(places) // options.images) * options.epochs,
         DecoderSession(decoder),
         corridor.vocabulary,
-        CiderReward(references),
+        CaptionReward(references, options.bleu_4),
         lambda: teacher_forcing_batches(table, corridor.store, corridor.layer, some),
     )
 

@@ -1,4 +1,4 @@
-"""What a sampled caption is worth: its CIDEr-D against the captions of its image."""
+"""What a sampled caption is worth against the captions of its image: CIDEr-D, and BLEU-4 if asked for."""
 
 from __future__ import annotations
 
@@ -7,30 +7,36 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cutline.metrics import CiderD, DocumentFrequencies
+from cutline.metrics import Bleu, CiderD, DocumentFrequencies
+from cutline.metrics.bleu import bleu_of
 
 _SCALE = 100.0
+_ORDERS = 4
 
 
-class CiderReward:
-    """CIDEr-D of token sequences, the end marker counted as a token.
+class CaptionReward:
+    """CIDEr-D of token sequences, the end marker counted as a token, and a share of BLEU-4.
 
     With the end marker inside, stopping at the right place pays: without it, captions trained on CIDEr-D end
     in "with a", because the words behind cost more than they bring.
 
     Example:
-        >>> reward = CiderReward({7: ["a dog <end>", "a brown dog <end>"], 8: ["two cats <end>"]})
+        >>> reward = CaptionReward({7: ["a dog <end>", "a brown dog <end>"], 8: ["two cats <end>"]})
         >>> reward([7, 7], ["a dog <end>", "a dog a"]).round(2).tolist()
         [5.26, 2.05]
     """
 
-    def __init__(self, references: Mapping[int, Sequence[str]]) -> None:
+    def __init__(self, references: Mapping[int, Sequence[str]], bleu_4: float = 0.0) -> None:
         """Count n-grams once.
 
         Args:
             references: Image → its captions as tokens joined by blanks, the end marker being the last one.
+            bleu_4: What a BLEU-4 of 1 is worth. It is that of a single caption, smoothed by counting one more
+                n-gram of each order above 1 that is there and was found (Lin and Och, "ORANGE: a Method for
+                Evaluating Automatic Evaluation Metrics for Machine Translation", 2004).
         """
         self._references = references
+        self._bleu_4 = bleu_4
         self._frequencies = DocumentFrequencies.from_references(
             {str(image): texts for image, texts in references.items()}, str.split
         )
@@ -43,10 +49,17 @@ class CiderReward:
             captions: Tokens joined by blanks, with the end marker where the caption ended by itself.
 
         Returns:
-            float64 (N,), 0 to 10: CIDEr-D as COCO prints it.
+            float64 (N,): CIDEr-D as COCO prints it, 0 to 10, and BLEU-4, 0 to 1, times its worth.
         """
         numbered = [str(place) for place in range(len(images))]
         references = {key: self._references[image] for key, image in zip(numbered, images, strict=True)}
         scorer = CiderD(references, str.split, self._frequencies)
-        _, values = scorer.score(dict(zip(numbered, captions, strict=True)))
-        return values / _SCALE
+        numbered_captions = dict(zip(numbered, captions, strict=True))
+        _, values = scorer.score(numbered_captions)
+        rewards: NDArray[np.float64] = values / _SCALE
+        if self._bleu_4:
+            statistics = Bleu(scorer.references).statistics(numbered_captions).astype(np.float64)
+            statistics[1:_ORDERS] += 1
+            statistics[_ORDERS + 1 : 2 * _ORDERS] += 1
+            rewards = rewards + self._bleu_4 * bleu_of(statistics)[-1] / _SCALE
+        return rewards

@@ -41,7 +41,7 @@ class SelfCriticalTrainer(Trainer):
         total_steps: Steps of this phase; the schedule ends there.
         session: The step model over the same decoder.
         vocabulary: Names of the tokens, for the reward.
-        reward: Value of captions; see :class:`cutline.training.rewards.CiderReward`.
+        reward: Value of captions; see :class:`cutline.training.rewards.CaptionReward`.
         some_captions: → batches of some train captions, on which the train figures are measured.
     """
 
