@@ -80,6 +80,8 @@ MIXED = {
     "training.attention_penalty": 1.0,
     "training.captions_together": 2,
     "training.flip": "auto",
+    "self_critical.neighbours": 3,
+    "self_critical.bleu_4": 1.0,
 }
 
 

@@ -163,6 +163,12 @@ class SelfCriticalOptions(_Frozen):
     bleu_4: float = Field(
         0.0, ge=0, description="what a BLEU-4 of 1 is worth in the reward beside CIDEr-D (of 10)"
     )
+    neighbours: int = Field(
+        0, ge=0, description="training images most like an image whose captions judge its draws, too; 0: none"
+    )
+    neighbours_weight: float = Field(
+        4.0, ge=0, description="what CIDEr-D with their captions weighs beside that with the image's own"
+    )
     references: int = Field(2, ge=1, description="captions by people per image in that share")
     max_length: int = Field(22, ge=1, description="longest caption drawn, in tokens")
     min_length: int = Field(0, ge=0, description="shortest caption drawn, in tokens")

@@ -17,6 +17,7 @@ from cutline.recipes.epoch_keeper import EpochKeeper
 from cutline.recipes.extract import feature_reader
 from cutline.recipes.fine_tuning import fine_tune_hooks, fine_tune_trainer, with_best_encoder
 from cutline.recipes.mirroring import with_mirrors
+from cutline.recipes.rewarding import caption_reward
 from cutline.recipes.validation import Validator
 from cutline.records import Run
 from cutline.runtime import load_bundle
@@ -24,7 +25,6 @@ from cutline.training.checkpoints import Checkpoint, load_checkpoint, save_check
 from cutline.training.history import save_history
 from cutline.training.loop import Hooks, Phase, is_phase_finished, phases_of, run_phase
 from cutline.training.precision import choose_precision
-from cutline.training.rewards import CaptionReward
 from cutline.training.self_critical import SelfCriticalTrainer
 from cutline.training.tensorboard import TensorBoardLog
 from cutline.training.trainer import Trainer, restore_decoder
@@ -164,19 +164,16 @@ class _Work:
 
 def _self_critical_trainer(corridor: Corridor, decoder: Decoder, table: CaptionTable) -> SelfCriticalTrainer:
     options = corridor.options.self_critical
-    places = captions_by_image(table)
-    references = {
-        row: [table.texts[place].partition(" ")[2] for place in own.tolist()] for row, own in places.items()
-    }
+    images = len(captions_by_image(table))
     some = plan_batches(table.lengths[:_MEASURED], corridor.options.training.batch_size, None)
     return SelfCriticalTrainer(
         decoder,
         corridor.options.training,
         options,
-        -(-len(places) // options.images) * options.epochs,
+        -(-images // options.images) * options.epochs,
         DecoderSession(decoder),
         corridor.vocabulary,
-        CaptionReward(references, options.bleu_4),
+        caption_reward(corridor, table),
         lambda: teacher_forcing_batches(table, corridor.store, corridor.layer, some),
     )
 
