@@ -413,3 +413,13 @@ def made_up_explanation(folder: Path) -> Explanation:
             SimilarImage("train/1.jpg", 0.82, ("two dogs run",)),
         ),
     )
+
+
+def onnx_decoder(options: Any, arrays: Any, shape: tuple[int, ...]) -> Any:
+    """Return the step model over the graphs of a decoder with these weights."""
+    from cutline.exporting import decoder_files
+    from cutline.runtime.bundle import DECODER_START, DECODER_STEP
+    from cutline.runtime.onnx_session import OnnxDecoder
+
+    files = decoder_files(options, arrays, shape)
+    return OnnxDecoder(files[DECODER_START], files[DECODER_STEP])

@@ -139,7 +139,7 @@ class Captioner:
             ConfigError: The list of models is empty.
         """
         models = [model] if isinstance(model, (str, Path)) else model
-        bundles = [load_bundle(find_bundle(Path(one))) for one in models]
+        bundles = [load_bundle(find_bundle(Path(one)), weights=False) for one in models]
         if len(bundles) == 1:
             return cls(bundles[0], open_session(bundles[0]))
         session = EnsembleSession.open(bundles)

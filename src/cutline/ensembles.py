@@ -17,6 +17,7 @@ from cutline.decoding.ensemble import pack, views
 from cutline.errors import BundleError, ConfigError
 from cutline.runtime import Bundle, Session, open_session
 from cutline.runtime.neighbours import Neighbours
+from cutline.runtime.sessions import ImageEncoder
 from cutline.text import Tokenizer, Vocabulary
 from cutline.voters import Voters
 
@@ -67,6 +68,11 @@ class EnsembleSession(Ensemble):
         for bundle in bundles[1:]:
             require_same_vocabulary(bundles[0], bundle)
         return cls(bundles, [open_session(bundle) for bundle in bundles])
+
+    @property
+    def encoder(self) -> ImageEncoder:
+        """The encoder of the first member; those of all are in ``encoding``."""
+        return self.encoding[0].encoder
 
     def encode(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Images (B, H, W, 3), 0..255, to features; only where all encoders take images of this size."""

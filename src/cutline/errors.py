@@ -10,6 +10,7 @@
     ├── FeatureStoreError        features on disk that are damaged, locked or cannot be written
     ├── WeightsError             encoder weights that are missing, refused or of the wrong shape
     ├── BundleError              a bundle that is incomplete, damaged or of another format version
+    ├── ExportError              a network that cannot be written for another runtime
     ├── RunError                 a run folder in the way, or a resume that would change the run
     └── MissingDependencyError   an optional package is not installed; the message has the install line
 
@@ -81,6 +82,10 @@ class WeightsError(CutlineError):
 
 class BundleError(CutlineError):
     """A bundle that is incomplete, damaged or of an unknown format version."""
+
+
+class ExportError(CutlineError):
+    """A network has a layer, or an option of one, that cannot be written for another runtime."""
 
 
 class RunError(CutlineError):

@@ -25,7 +25,7 @@ def test_a_missing_package_comes_with_the_line_that_installs_it(monkeypatch):
 
 def test_an_unknown_runtime_suggests_the_nearest():
     with pytest.raises(
-        UnknownNameError, match=r"unknown runtime 'kera'; known: keras; did you mean 'keras'\?"
+        UnknownNameError, match=r"unknown runtime 'kera'; known: keras, onnx; did you mean 'keras'\?"
     ):
         open_session(BUNDLE, "kera")
 

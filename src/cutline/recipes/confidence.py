@@ -15,11 +15,10 @@ from cutline.evaluation.calibration import measure_calibration
 from cutline.evaluation.confidence import FEWEST_IMAGES, confidences_of, fit_confidence, halves, read_signals
 from cutline.evaluation.training_features import collect_neighbours, summarise_features
 from cutline.metrics import Scorer
-from cutline.models.sessions import DecoderSession, load_decoder
 from cutline.progress import Progress
 from cutline.recipes import run_folder as layout
 from cutline.records import Dataset, EvaluationResult, Example, Hypothesis
-from cutline.runtime import Bundle, load_bundle
+from cutline.runtime import Bundle, load_bundle, open_session
 from cutline.runtime.bundle import update_bundle
 from cutline.runtime.confidence import Confidence, TrainingFeatures
 from cutline.voters import Voters
@@ -72,10 +71,7 @@ def keep_confidence(folder: Path, dataset: Dataset, read: ReadFeatures, progress
             f"captions have no confidence: fitting it takes {FEWEST_IMAGES} val images, found {len(val):,}"
         )
         return
-    decoder = load_decoder(
-        bundle.decoder, bundle.vocabulary_size, bundle.feature_shape, bundle.decoder_arrays
-    )
-    confidence = fit_on_val(bundle, DecoderSession(decoder), dataset, read, progress)
+    confidence = fit_on_val(bundle, open_session(bundle), dataset, read, progress)
     update_bundle(replace(bundle, confidence=confidence), folder / layout.BUNDLE)
 
 

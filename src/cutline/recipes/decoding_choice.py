@@ -19,11 +19,10 @@ from cutline.evaluation.decoding_choice import (
     in_words,
 )
 from cutline.files import write_text
-from cutline.models.sessions import DecoderSession, load_decoder
 from cutline.progress import Progress
 from cutline.recipes import run_folder as layout
 from cutline.records import Dataset
-from cutline.runtime import Bundle, load_bundle
+from cutline.runtime import Bundle, load_bundle, open_session
 from cutline.runtime.bundle import update_bundle
 from cutline.voters import Voters
 from cutline.writing import Writer
@@ -56,10 +55,7 @@ def keep_decoding(folder: Path, dataset: Dataset, read: ReadFeatures, progress: 
             why = "captions are drawn, with a temperature, and not searched for"
         progress.note(f"beam size and length penalty are not chosen: {why}")
         return
-    decoder = load_decoder(
-        bundle.decoder, bundle.vocabulary_size, bundle.feature_shape, bundle.decoder_arrays
-    )
-    choice, tuned = choose_on_val(bundle, DecoderSession(decoder), dataset, read, progress)
+    choice, tuned = choose_on_val(bundle, open_session(bundle), dataset, read, progress)
     # The table first: with the bundle the choice is made, and nothing would write the table later.
     write_text(folder / TABLE, as_csv(choice))
     update_bundle(tuned, bundle_folder)

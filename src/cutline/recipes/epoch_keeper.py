@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
+from cutline.errors import ExportError
 from cutline.evaluation import most_common_caption
+from cutline.exporting import decoder_files, encoder_file
+from cutline.files import replacing
 from cutline.models.decoders import Decoder
+from cutline.models.encoders import Encoder
 from cutline.models.sessions import decoder_arrays
+from cutline.progress import Progress
 from cutline.recipes import run_folder as layout
 from cutline.recipes.corridor import Corridor
 from cutline.records import EpochRecord
 from cutline.report.curves import curves_png
 from cutline.runtime import Bundle, save_bundle
+from cutline.runtime.bundle import save_encoder
 from cutline.training.checkpoints import Checkpoint, save_checkpoint
 from cutline.training.history import save_history
 from cutline.training.tensorboard import TensorBoardLog
@@ -53,16 +62,29 @@ class EpochKeeper:
         kept = folder / layout.BUNDLE / layout.ENCODER
         return kept if record.objective != "cross_entropy" and kept.exists() else folder / layout.ENCODER
 
+    def _graphs(self, record: EpochRecord, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Path | bytes]:
+        """Return the graphs of the bundle, that of the encoder as a file where it was written before."""
+        encoder, options = self._corridor.encoder, self._corridor.options.decoder
+        weights = self._encoder_file(record)
+        beside = weights.with_name(layout.ENCODER_GRAPH) if weights is not None else None
+        try:
+            written = beside if beside is not None and beside.exists() else encoder_file(encoder)
+        except ExportError:
+            return {}
+        return {layout.ENCODER_GRAPH: written, **decoder_files(options, arrays, encoder.feature_shape)}
+
     def _bundle(self, record: EpochRecord) -> Bundle:
         corridor, encoder = self._corridor, self._corridor.encoder
+        arrays = decoder_arrays(self._decoder)
         return Bundle(
             encoder_spec=encoder.spec(),
             encoder_arrays=encoder.weights() if record.objective == "fine_tune" else {},
             decoder=corridor.options.decoder,
-            decoder_arrays=decoder_arrays(self._decoder),
+            decoder_arrays=arrays,
             feature_shape=encoder.feature_shape,
             vocabulary=corridor.vocabulary,
             decoding=corridor.options.decoding,
+            graphs=self._graphs(record, arrays),
             details={
                 **self._details,
                 "encoder_fingerprint": encoder.fingerprint(),
@@ -70,6 +92,26 @@ class EpochKeeper:
                 "validation": _validation_facts(record),
             },
         )
+
+
+def keep_encoder(folder: Path, encoder: Encoder, progress: Progress) -> None:
+    """Write an encoder into a run, as weights and as a graph, to be linked into its bundles.
+
+    Args:
+        folder: The run; what it holds already is left as it is.
+        encoder: Before training.
+        progress: Told when there can be no graph.
+    """
+    if not (folder / layout.ENCODER).exists():
+        save_encoder(folder / layout.ENCODER, encoder.weights())
+    if not (folder / layout.ENCODER_GRAPH).exists():
+        try:
+            content = encoder_file(encoder)
+        except ExportError as error:
+            progress.note(f"captioning will need TensorFlow: the encoder has no graph for ONNX: {error}")
+            return
+        with replacing(folder / layout.ENCODER_GRAPH, "wb") as stream:
+            stream.write(content)
 
 
 def _validation_facts(record: EpochRecord) -> dict[str, float]:

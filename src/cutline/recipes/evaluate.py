@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from cutline.captioner import Captioner, require_voters
 from cutline.config import DataOptions, DecodingOptions, TextOptions, validate
@@ -14,8 +14,6 @@ from cutline.data.readers import read_dataset
 from cutline.data.splits import load_splits, require_split
 from cutline.ensembles import encoding_sessions
 from cutline.errors import ConfigError, DataError, RunError, SplitError
-from cutline.models.encoders import Encoder
-from cutline.models.sessions import KerasSession
 from cutline.progress import Progress, Silent
 from cutline.recipes import run_folder as layout
 from cutline.recipes.extract import extract_features
@@ -26,6 +24,7 @@ from cutline.recipes.report import evaluation_folder, write_evaluation_report
 from cutline.recipes.results import EVALUATION, save_evaluation
 from cutline.records import SPLITS, Dataset, EvaluationResult, Example
 from cutline.runtime import Bundle
+from cutline.runtime.sessions import ImageEncoder
 
 _OF_ONE_TABLE: Final = ("format", "image_column", "caption_column", "group_column")
 
@@ -92,7 +91,7 @@ def evaluate(
         _refuse_trained_on(dataset, split, _known_splits(Path(other)) or {})
     plan = plan_learning_curve(Path(model), dataset, progress) if learning_curve else None
     chosen = replace(dataset, examples=_chosen(dataset, split))
-    encoders = [cast("KerasSession", one).encoder for one in encoding_sessions(captioner.session)]
+    encoders = [one.encoder for one in encoding_sessions(captioner.session)]
     training, notes = _training_images(dataset, known, captioner.bundle)
     if captioner.bundle.decoding.consensus and captioner.bundle.neighbours is None:
         notes = (*notes, "no consensus: the model carries no captions of training images; go on with its run")
@@ -241,7 +240,7 @@ def _training_images(
     return (), (f"no random training caption and no neighbours: {why}",)
 
 
-def _encoded(encoder: Encoder, dataset: Dataset, progress: Progress) -> tuple[Example, ...]:
+def _encoded(encoder: ImageEncoder, dataset: Dataset, progress: Progress) -> tuple[Example, ...]:
     """Encode what is not in the store yet, and return the examples that could be."""
     if not dataset.examples:
         return ()

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from cutline.data.features import FeatureStore, extract
 from cutline.errors import FeatureStoreError
-from cutline.models.encoders import Encoder
 from cutline.progress import Progress
 from cutline.records import Dataset, Example, Problem
+from cutline.runtime.sessions import ImageEncoder
 
 
 def cache_folder() -> Path:
@@ -27,14 +27,16 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cutline"
 
 
-def store_folder(encoder: Encoder) -> Path:
+def store_folder(encoder: ImageEncoder) -> Path:
     """Return the folder of an encoder's features; encoders that differ in anything never share one."""
     fingerprint = json.dumps(encoder.fingerprint(), sort_keys=True)
     key = hashlib.sha256(fingerprint.encode()).hexdigest()[:12]
     return cache_folder() / "features" / f"{Path(encoder.name).stem}-{encoder.features}-{key}"
 
 
-def extract_features(encoder: Encoder, dataset: Dataset, progress: Progress) -> tuple[FeatureStore, Dataset]:
+def extract_features(
+    encoder: ImageEncoder, dataset: Dataset, progress: Progress
+) -> tuple[FeatureStore, Dataset]:
     """Encode the images that are not in the store yet.
 
     While another run encodes images with the same encoder, this waits; what that run has encoded is not
@@ -58,7 +60,7 @@ def extract_features(encoder: Encoder, dataset: Dataset, progress: Progress) -> 
 
 
 def extract_mirrored(
-    encoder: Encoder, examples: Sequence[Example], progress: Progress
+    encoder: ImageEncoder, examples: Sequence[Example], progress: Progress
 ) -> tuple[FeatureStore, list[Problem]]:
     """Encode images with left and right exchanged that are not in a store of their own yet.
 
@@ -84,7 +86,11 @@ def feature_reader(store: FeatureStore) -> Callable[[Sequence[str]], NDArray[Any
 
 
 def _extract(
-    encoder: Encoder, examples: Sequence[Example], folder: Path, progress: Progress, mirrored: bool = False
+    encoder: ImageEncoder,
+    examples: Sequence[Example],
+    folder: Path,
+    progress: Progress,
+    mirrored: bool = False,
 ) -> tuple[FeatureStore, list[Problem]]:
     fingerprint, shape = _fingerprint(encoder, mirrored), encoder.feature_shape
     problems: list[Problem] = []
@@ -100,7 +106,7 @@ def _extract(
     return FeatureStore.open(folder, fingerprint, shape, mode="r"), problems
 
 
-def _fingerprint(encoder: Encoder, mirrored: bool) -> dict[str, Any]:
+def _fingerprint(encoder: ImageEncoder, mirrored: bool) -> dict[str, Any]:
     return encoder.fingerprint() | ({"mirrored": True} if mirrored else {})
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,6 @@ from cutline.errors import RunError
 from cutline.evaluation import caption_examples, make_scorer, texts_of
 from cutline.evaluation.learning_curve import SHARES, fit_learning_curve, nested_subset
 from cutline.metrics import Scorer, interval_of_mean
-from cutline.models.sessions import KerasSession
 from cutline.progress import Progress
 from cutline.recipes import run_folder as layout
 from cutline.recipes.extract import extract_features, feature_reader
@@ -207,7 +206,7 @@ def _captions(
     folder: Path, examples: Sequence[Example], decoding: DecodingOptions, progress: Progress
 ) -> dict[str, str]:
     captioner = Captioner.load(folder)
-    encoder = cast("KerasSession", captioner.session).encoder
+    encoder = captioner.session.encoder
     store, readable = extract_features(encoder, Dataset(tuple(examples), str(folder), ""), progress)
     with store:
         read = feature_reader(store)

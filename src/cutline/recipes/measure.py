@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 from numpy.typing import NDArray
 
 from cutline.captioner import Captioner
-from cutline.config import DataOptions, DecodingOptions, TextOptions, TrainingOptions
-from cutline.data.batches import caption_table, plan_batches, teacher_forcing_batches
+from cutline.config import DataOptions, DecodingOptions, TextOptions
 from cutline.data.feature_store import FeatureStore
-from cutline.data.text_vectorization import vectorization_layer
 from cutline.decoding.ensemble import pack
 from cutline.ensembles import EnsembleSession
 from cutline.evaluation import (
@@ -33,7 +31,6 @@ from cutline.evaluation import (
 from cutline.evaluation.slices import slices
 from cutline.evaluation.teacher_forcing import teacher_forced
 from cutline.metrics import measure_diversity, strip_markers
-from cutline.models.sessions import KerasSession
 from cutline.progress import Progress
 from cutline.recipes.confidence import add_confidences
 from cutline.recipes.extract import feature_reader
@@ -47,7 +44,6 @@ from cutline.records import (
     LookingTest,
     Slice,
 )
-from cutline.training.trainer import Trainer
 
 
 @dataclass(frozen=True)
@@ -233,15 +229,7 @@ def _teacher_forced(subject: Subject) -> tuple[float, float]:
     """Return loss (nats per token) and word accuracy with the reference token as the next input."""
     length, vocabulary = subject.options.text.max_length, subject.captioner.vocabulary
     session = subject.captioner.session
-    if isinstance(session, EnsembleSession):
-        return teacher_forced(session, subject.read_all, subject.dataset.examples, vocabulary, length)
-    store = subject.stores[0]
-    table = caption_table(subject.dataset.examples, store, vocabulary.tokenizer, length)
-    layer = vectorization_layer(vocabulary, length)
-    options = TrainingOptions()
-    plan = plan_batches(table.lengths, options.batch_size, seed=None)
-    decoder = cast("KerasSession", session).decoder
-    return Trainer(decoder, options, 1).measure(teacher_forcing_batches(table, store, layer, plan))
+    return teacher_forced(session, subject.read_all, subject.dataset.examples, vocabulary, length)
 
 
 def describe_decoding(options: DecodingOptions) -> str:

@@ -32,6 +32,7 @@ HISTORY: Final = "history.csv"
 CHECKPOINT: Final = "checkpoint.npz"
 BUNDLE: Final = "bundle"
 ENCODER: Final = "encoder.npz"
+ENCODER_GRAPH: Final = "encoder.onnx"
 FINGERPRINT: Final = "encoder.json"
 LOCK: Final = ".lock"
 _PACKAGES: Final = ("keras", "tensorflow-cpu", "tensorflow", "numpy", "pillow")

@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from numpy.typing import NDArray
 
@@ -26,8 +26,7 @@ from cutline.runtime.bundle import find_bundle
 if TYPE_CHECKING:
     from cutline.captioner import Captioner
     from cutline.evaluation.unlikely import Likelihood
-    from cutline.models.encoders import Encoder
-    from cutline.models.sessions import KerasSession
+    from cutline.runtime.sessions import ImageEncoder
 
 _UNLIKELY: Final = 0.5
 _HELD_OUT: Final = ("val", "test")
@@ -93,14 +92,14 @@ def seeing(
 
 def _encoder(
     model: str | Path | None, options: RunConfig, progress: Progress
-) -> tuple[Encoder, Captioner | None]:
+) -> tuple[ImageEncoder, Captioner | None]:
     from cutline.captioner import Captioner
     from cutline.models.encoders import build_encoder
 
     if model is None:
         return build_encoder(options.encoder, progress), None
     captioner = Captioner.load(model)
-    return cast("KerasSession", captioner.session).encoder, captioner
+    return captioner.session.encoder, captioner
 
 
 def unlikely_captions(model: Path, eyes: Eyes, progress: Progress) -> list[Finding]:

@@ -14,6 +14,7 @@ from cutline.models.fine_tuning import choose_stages
 from cutline.progress import Progress, Silent
 from cutline.recipes import run_folder as layout
 from cutline.recipes.corridor import Corridor
+from cutline.recipes.epoch_keeper import keep_encoder
 from cutline.recipes.extract import extract_features
 from cutline.recipes.phases import train_phases
 from cutline.recipes.prepare import (
@@ -25,7 +26,6 @@ from cutline.recipes.prepare import (
 )
 from cutline.recipes.run_options import Asked, new_options, resumed_options
 from cutline.records import Dataset, Run
-from cutline.runtime.bundle import save_encoder
 from cutline.text import Vocabulary
 from cutline.training.determinism import make_deterministic
 
@@ -120,8 +120,7 @@ def _train_on(dataset: Dataset, folder: Path, options: RunConfig, resume: bool, 
         require_readable(dataset, readable, _NEEDED)
         if resume:
             layout.require_same_data(folder, readable)
-        if not (folder / layout.ENCODER).exists():
-            save_encoder(folder / layout.ENCODER, encoder.weights())
+        keep_encoder(folder, encoder, progress)
         if not resume:
             layout.write_run(folder, options, readable, vocabulary, encoder.fingerprint())
             if readable.problems:

@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from cutline.captioner import Captioner
 from cutline.errors import ConfigError, DataError
 from cutline.evaluation.confidence import FEWEST_IMAGES
 from cutline.evaluation.decoding_choice import DecodingChoice
 from cutline.files import write_text
-from cutline.models.sessions import KerasSession
 from cutline.progress import Progress, Silent
 from cutline.recipes import run_folder as layout
 from cutline.recipes.confidence import fit_on_val
@@ -66,7 +65,7 @@ def tune(
             raise ConfigError(f"{model}: draws captions, with a temperature; there is no beam to choose")
         dataset = load_for_model(model, data, images, overrides or {}, bundle, "val", progress)
         dataset = replace(dataset, examples=dataset.of_split("val"))
-        store, dataset = extract_features(cast("KerasSession", session).encoder, dataset, progress)
+        store, dataset = extract_features(session.encoder, dataset, progress)
         read = feature_reader(until_done.enter_context(store))
         val = dataset.of_split("val")
         if len(val) < FEWEST_IMAGES:

@@ -4,10 +4,14 @@
     vocabulary.json   tokenisation rules and tokens
     encoder.npz       encoder weights
     decoder.npz       decoder weights
+    encoder.onnx, decoder_start.onnx, decoder_step.onnx
+                      the same networks as graphs, to caption without Keras; all three are absent where the
+                      encoder could not be written as one
     confidence.json   how sure the model is of a caption, with arrays in confidence.npz; both may be absent
     neighbours.json   captions of training images, with arrays in neighbours.npz; both may be absent
 
-The network is rebuilt from cutline's own code; nothing that is read from a bundle is executed. The one
+Graphs are run by ONNX Runtime. Weights are for training on, and for captioning where there are no graphs: the
+network is then rebuilt from cutline's own code, and nothing that is read from a bundle is executed. The one
 exception is an encoder that a user brought as a ``.keras`` file, which Keras loads in its safe mode.
 """
 
@@ -32,11 +36,18 @@ from cutline.runtime.confidence import CONFIDENCE, Confidence, load_confidence, 
 from cutline.runtime.neighbours import NEIGHBOURS, Neighbours, load_neighbours, save_neighbours
 from cutline.text import Vocabulary
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
+READ_VERSIONS: Final = (1, 2)
+"""Version 1 has no graphs."""
+
 MANIFEST: Final = "manifest.json"
 VOCABULARY: Final = "vocabulary.json"
 ENCODER: Final = "encoder.npz"
 DECODER: Final = "decoder.npz"
+ENCODER_GRAPH: Final = "encoder.onnx"
+DECODER_START: Final = "decoder_start.onnx"
+DECODER_STEP: Final = "decoder_step.onnx"
+GRAPHS: Final = (ENCODER_GRAPH, DECODER_START, DECODER_STEP)
 _TRIES: Final = 3
 
 
@@ -46,9 +57,9 @@ class Bundle:
 
     Attributes:
         encoder_spec: JSON-able description from which the encoder is rebuilt.
-        encoder_arrays: Its weights by name.
+        encoder_arrays: Its weights by name; empty when they were not to be loaded.
         decoder: Name and widths of the decoder.
-        decoder_arrays: Its weights by name.
+        decoder_arrays: Its weights by name; empty when they were not to be loaded.
         feature_shape: (D,) pooled or (R, D) grid.
         vocabulary: Tokens and tokenisation rules.
         decoding: Defaults for captioning.
@@ -69,6 +80,7 @@ class Bundle:
     decoding: DecodingOptions
     confidence: Confidence | None = None
     neighbours: Neighbours | None = None
+    graphs: Mapping[str, Path | bytes] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
     folder: str = ""
 
@@ -78,21 +90,32 @@ class Bundle:
         return len(self.vocabulary)
 
 
-def save_bundle(bundle: Bundle, folder: Path, encoder_file: Path | None = None) -> None:
+def save_bundle(
+    bundle: Bundle, folder: Path, encoder_file: Path | None = None, decoder_file: Path | None = None
+) -> None:
     """Write a bundle atomically, replacing the one that is there.
 
     Args:
-        bundle: What to write.
+        bundle: What to write. Graphs that are files are linked.
         folder: The bundle's folder.
         encoder_file: A file written by :func:`save_encoder` with the same weights: it is linked instead of
             written again, since the encoder stays the same while the decoder is trained.
+        decoder_file: The same for the decoder's weights.
     """
     with replacing_folder(folder) as target:
-        if encoder_file is None:
-            save_arrays(target / ENCODER, bundle.encoder_arrays)
-        else:
-            _link_or_copy(encoder_file, target / ENCODER)
-        save_arrays(target / DECODER, bundle.decoder_arrays)
+        for name, arrays, file in (
+            (ENCODER, bundle.encoder_arrays, encoder_file),
+            (DECODER, bundle.decoder_arrays, decoder_file),
+        ):
+            if file is None:
+                save_arrays(target / name, arrays)
+            else:
+                link_or_copy(file, target / name)
+        for name, graph in bundle.graphs.items():
+            if isinstance(graph, Path):
+                link_or_copy(graph, target / name)
+            else:
+                (target / name).write_bytes(graph)
         bundle.vocabulary.save(target / VOCABULARY)
         if bundle.confidence is not None:
             save_confidence(bundle.confidence, target)
@@ -115,9 +138,9 @@ def save_bundle(bundle: Bundle, folder: Path, encoder_file: Path | None = None) 
 
 
 def update_bundle(bundle: Bundle, folder: Path) -> None:
-    """Replace the bundle in a folder by one with the same encoder, whose file is not written again."""
+    """Replace the bundle in a folder by one with the same weights, whose files are not written again."""
     # Linked from the bundle itself: a run's first encoder may have been fine-tuned since.
-    save_bundle(bundle, folder, folder / ENCODER)
+    save_bundle(bundle, folder, folder / ENCODER, folder / DECODER)
 
 
 def save_encoder(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -125,11 +148,15 @@ def save_encoder(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     save_arrays(path, arrays)
 
 
-def load_bundle(folder: Path) -> Bundle:
+def load_bundle(folder: Path, weights: bool = True) -> Bundle:
     """Read a bundle after checking every file against the manifest.
 
     A training may replace the bundle meanwhile: then it is read again, so that all of what is returned
     belongs together. Files that file managers leave behind (hidden ones, ``Thumbs.db``) are ignored.
+
+    Args:
+        folder: The bundle.
+        weights: Load arrays, too, where there are graphs that do without; captioning does not need them.
 
     Raises:
         BundleError: The folder is no bundle; a file is missing, damaged, or not named in the manifest; the
@@ -137,7 +164,7 @@ def load_bundle(folder: Path) -> Bundle:
     """
     for _ in range(_TRIES):
         before = _manifest_bytes(folder)
-        found = _load_or_refuse(folder)
+        found = _load_or_refuse(folder, weights)
         # Both a refusal and a success may come from files of two bundles when the manifest has changed.
         if _manifest_bytes(folder) != before:
             continue
@@ -155,18 +182,20 @@ def _manifest_bytes(folder: Path) -> bytes | None:
         return None
 
 
-def _load_or_refuse(folder: Path) -> Bundle | BundleError:
+def _load_or_refuse(folder: Path, weights: bool) -> Bundle | BundleError:
     try:
-        return _load(folder)
+        return _load(folder, weights)
     except BundleError as error:
         return error
     except OSError as error:
         return BundleError(f"{folder}: cannot be read ({error}); copy the bundle again")
 
 
-def _load(folder: Path) -> Bundle:
+def _load(folder: Path, weights: bool) -> Bundle:
     manifest = _read_manifest(folder)
     _check_files(folder, manifest)
+    graphs = {name: folder / name for name in GRAPHS if name in manifest["files"]}
+    weights = weights or not graphs
     if not isinstance(manifest.get("encoder", {}), dict):
         raise BundleError(f"{folder / MANIFEST}: 'encoder' is no description; copy the bundle again")
     known = {"format", "format_version", "encoder", "decoder", "feature_shape", "decoding", "files"}
@@ -174,14 +203,15 @@ def _load(folder: Path) -> Bundle:
         shape = _feature_shape(manifest["feature_shape"])
         return Bundle(
             encoder_spec=manifest["encoder"],
-            encoder_arrays=load_arrays(folder / ENCODER),
+            encoder_arrays=load_arrays(folder / ENCODER) if weights else {},
             decoder=validate(DecoderOptions, manifest["decoder"]),
-            decoder_arrays=load_arrays(folder / DECODER),
+            decoder_arrays=load_arrays(folder / DECODER) if weights else {},
             feature_shape=shape,
             vocabulary=Vocabulary.load(folder / VOCABULARY),
             decoding=validate(DecodingOptions, manifest["decoding"]),
             confidence=load_confidence(folder, shape[-1]) if CONFIDENCE in manifest["files"] else None,
             neighbours=load_neighbours(folder, shape[-1]) if NEIGHBOURS in manifest["files"] else None,
+            graphs=graphs,
             details={key: value for key, value in manifest.items() if key not in known},
             folder=str(folder),
         )
@@ -226,9 +256,10 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict) or manifest.get("format") != "cutline bundle":
         raise BundleError(f"{path}: not the manifest of a cutline bundle")
     version = manifest.get("format_version")
-    if version != FORMAT_VERSION:
+    if version not in READ_VERSIONS:
+        readable = " and ".join(map(str, READ_VERSIONS))
         raise BundleError(
-            f"{path}: bundle format version {version!r}, this cutline reads {FORMAT_VERSION}; "
+            f"{path}: bundle format version {version!r}, this cutline reads {readable}; "
             f"use the cutline that wrote it ({manifest.get('cutline', 'unknown version')})"
         )
     return manifest
@@ -239,6 +270,8 @@ def _check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
     known = isinstance(listed, dict) and all(isinstance(facts, dict) for facts in listed.values())
     if not isinstance(listed, dict) or not known or not {ENCODER, DECODER, VOCABULARY} <= set(listed):
         raise BundleError(f"{folder / MANIFEST}: does not list the bundle's files; copy the bundle again")
+    if set(GRAPHS) & set(listed) not in (set(), set(GRAPHS)):
+        raise BundleError(f"{folder / MANIFEST}: lists some graphs, not all; copy the bundle again")
     for name, facts in listed.items():
         path = folder / name
         if Path(name).name != name or name in ("", ".."):
@@ -259,7 +292,8 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _link_or_copy(source: Path, target: Path) -> None:
+def link_or_copy(source: Path, target: Path) -> None:
+    """Put a file under a second name, without taking its room twice where the disk knows how."""
     try:
         os.link(source, target)
     except OSError:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Literal, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +17,29 @@ from cutline.errors import MissingDependencyError
 from cutline.registry import require_known
 from cutline.runtime.bundle import Bundle
 
-SESSIONS: Final = {"keras": ("cutline.models.sessions", "KerasSession", "tensorflow")}
+SESSIONS: Final = {
+    "keras": ("cutline.models.sessions", "KerasSession", "tensorflow"),
+    "onnx": ("cutline.runtime.onnx_session", "OnnxSession", "onnxruntime"),
+}
 """Name → module, class and the package it needs."""
+
+
+class ImageEncoder(Protocol):
+    """The part of a model that looks at images."""
+
+    name: str
+    features: Literal["pooled", "grid"]
+    feature_shape: tuple[int, ...]
+    input_size: tuple[int, int]
+    batch_size: int
+
+    def encode(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Images (N, H, W, 3), 0..255, to features (N, *feature_shape)."""
+        ...
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Describe everything features depend on except the image, as plain JSON values."""
+        ...
 
 
 class Session(Protocol):
@@ -26,6 +47,11 @@ class Session(Protocol):
 
     input_size: tuple[int, int]
     """Height and width of the images it encodes."""
+
+    @property
+    def encoder(self) -> ImageEncoder:
+        """What :meth:`encode` encodes with."""
+        ...
 
     def encode(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Images (B, H, W, 3), 0..255, to features (B, *feature shape)."""
@@ -44,17 +70,25 @@ class Session(Protocol):
         ...
 
 
-def open_session(bundle: Bundle, runtime: str = "keras") -> Session:
+def open_session(bundle: Bundle, runtime: str | None = None) -> Session:
     """Build the session of a bundle.
+
+    Args:
+        bundle: Loaded from a folder.
+        runtime: Key of :data:`SESSIONS`; when None, ``"onnx"`` for a bundle with graphs, else ``"keras"``.
 
     Raises:
         UnknownNameError: No runtime has that name.
         MissingDependencyError: The runtime's package is not installed.
+        BundleError: Graphs or weights do not fit the bundle.
     """
+    if runtime is None:
+        runtime = "onnx" if bundle.graphs else "keras"
     require_known("runtime", runtime, SESSIONS)
     module, name, package = SESSIONS[runtime]
     if find_spec(package) is None:
         raise MissingDependencyError(
-            f"captioning with the {runtime} runtime needs {package}; install it: pip install 'cutline[train]'"
+            f"captioning with the {runtime} runtime needs {package}; install it: pip install "
+            + ("'cutline[train]'" if runtime == "keras" else package)
         )
     return cast("Session", getattr(import_module(module), name)(bundle))
