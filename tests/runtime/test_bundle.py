@@ -16,7 +16,7 @@ from cutline.files import replacing_folder
 from cutline.runtime import Bundle, load_bundle, save_bundle
 from cutline.runtime import bundle as bundles
 from cutline.runtime.arrays import load_arrays, save_arrays
-from cutline.runtime.bundle import find_bundle, save_encoder
+from cutline.runtime.bundle import find_bundle, save_encoder, update_bundle
 from cutline.runtime.confidence import Confidence, TrainingFeatures
 from cutline.text import Tokenizer, Vocabulary
 from cutline.text.vocabulary import SPECIALS
@@ -166,7 +166,10 @@ def test_a_damaged_manifest_never_ends_in_anything_but_one_line(folder):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format_version": 99}, "bundle format version 99, this cutline reads 1; .*that wrote it .0.1.0."),
+        (
+            {"format_version": 99},
+            "bundle format version 99, this cutline reads 1 and 2; .* it .0.1.0.",
+        ),
         ({"format_version": None}, "bundle format version None"),
         ({"format": "another"}, "not the manifest of a cutline bundle"),
         ({"decoding__beam_size": 1000}, "beam_size: .*less than or equal to 100 .found 1000."),
@@ -383,3 +386,60 @@ def test_a_bundle_without_confidence_has_none_and_drops_an_old_one(tmp_path):
     save_bundle(bundle(), folder)
     assert load_bundle(folder).confidence is None
     assert not (folder / "confidence.json").exists()
+
+
+GRAPHS = {name: name.encode() * 3 for name in ("encoder.onnx", "decoder_start.onnx", "decoder_step.onnx")}
+
+
+def with_graphs() -> Bundle:
+    return dataclasses.replace(bundle(), graphs=GRAPHS)
+
+
+def test_graphs_come_back_as_files_of_the_folder(tmp_path):
+    save_bundle(with_graphs(), tmp_path / "model")
+    loaded = load_bundle(tmp_path / "model")
+    assert loaded.graphs == {name: tmp_path / "model" / name for name in GRAPHS}
+    assert {name: path.read_bytes() for name, path in loaded.graphs.items()} == GRAPHS
+    assert loaded.decoder_arrays.keys() == bundle().decoder_arrays.keys()
+
+
+def test_captioning_leaves_weights_where_they_are_when_there_are_graphs(tmp_path):
+    save_bundle(with_graphs(), tmp_path / "with")
+    save_bundle(bundle(), tmp_path / "without")
+    loaded = load_bundle(tmp_path / "with", weights=False)
+    assert (loaded.encoder_arrays, loaded.decoder_arrays) == ({}, {})
+    assert load_bundle(tmp_path / "without", weights=False).decoder_arrays.keys() == {"lstm/kernel", "steps"}
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_a_flipped_bit_of_a_graph_is_refused_with_its_name(tmp_path, name):
+    folder = tmp_path / "model"
+    save_bundle(with_graphs(), folder)
+    content = bytearray((folder / name).read_bytes())
+    content[-1] ^= 1
+    (folder / name).write_bytes(content)
+    assert refused(folder).startswith(f"{folder / name}: damaged")
+
+
+def test_some_graphs_without_the_others_are_refused(tmp_path):
+    folder = tmp_path / "model"
+    save_bundle(dataclasses.replace(bundle(), graphs={"encoder.onnx": b"alone"}), folder)
+    assert "lists some graphs, not all" in refused(folder)
+
+
+def test_an_update_without_weights_at_hand_keeps_those_of_the_folder(tmp_path):
+    folder = tmp_path / "model"
+    save_bundle(with_graphs(), folder)
+    light = load_bundle(folder, weights=False)
+    update_bundle(dataclasses.replace(light, decoding=DecodingOptions(beam_size=5)), folder)
+    updated = load_bundle(folder)
+    assert updated.decoding.beam_size == 5
+    assert {name: array.tolist() for name, array in updated.decoder_arrays.items()} == {
+        name: array.tolist() for name, array in bundle().decoder_arrays.items()
+    }
+    assert {name: path.read_bytes() for name, path in updated.graphs.items()} == GRAPHS
+
+
+def test_a_bundle_of_the_first_version_is_read(folder):
+    edit_manifest(folder, format_version=1)
+    assert load_bundle(folder).graphs == {}

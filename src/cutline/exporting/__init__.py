@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cutline.exporting.bundles import decoder_files, encoder_file
+from cutline.exporting.bundles import decoder_files, encoder_file, with_graphs
 from cutline.exporting.decoders import DecoderParts, decoder_graphs
 from cutline.exporting.encoder import encoder_graph
 
@@ -12,4 +12,5 @@ __all__ = [
     "decoder_graphs",
     "encoder_file",
     "encoder_graph",
+    "with_graphs",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from numpy.typing import NDArray
@@ -10,8 +11,9 @@ from numpy.typing import NDArray
 from cutline.config import DecoderOptions
 from cutline.exporting.decoders import DecoderParts, decoder_graphs
 from cutline.exporting.encoder import encoder_graph
-from cutline.models.encoders import Encoder
-from cutline.runtime.bundle import DECODER_START, DECODER_STEP
+from cutline.models.encoders import Encoder, encoder_from_spec
+from cutline.runtime import Bundle
+from cutline.runtime.bundle import DECODER_START, DECODER_STEP, ENCODER_GRAPH
 
 
 def encoder_file(encoder: Encoder) -> bytes:
@@ -36,3 +38,15 @@ def decoder_files(
     """
     start, step = decoder_graphs(DecoderParts(options, arrays, feature_shape))
     return {DECODER_START: start.SerializeToString(), DECODER_STEP: step.SerializeToString()}
+
+
+def with_graphs(bundle: Bundle) -> Bundle:
+    """Return a bundle with graphs made of its weights, which must be loaded.
+
+    Raises:
+        ExportError: The encoder is an own network with a layer for which there is no rule.
+        WeightsError: The encoder's weights do not fit.
+    """
+    encoder = encoder_from_spec(bundle.encoder_spec, bundle.encoder_arrays)
+    graphs = decoder_files(bundle.decoder, bundle.decoder_arrays, bundle.feature_shape)
+    return replace(bundle, graphs={ENCODER_GRAPH: encoder_file(encoder), **graphs})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from cutline.errors import ExportError
 from cutline.evaluation import most_common_caption
-from cutline.exporting import decoder_files, encoder_file
+from cutline.exporting import decoder_files, encoder_file, with_graphs
 from cutline.files import replacing
 from cutline.models.decoders import Decoder
 from cutline.models.encoders import Encoder
@@ -21,8 +22,8 @@ from cutline.recipes import run_folder as layout
 from cutline.recipes.corridor import Corridor
 from cutline.records import EpochRecord
 from cutline.report.curves import curves_png
-from cutline.runtime import Bundle, save_bundle
-from cutline.runtime.bundle import save_encoder
+from cutline.runtime import Bundle, load_bundle, save_bundle
+from cutline.runtime.bundle import save_encoder, update_bundle
 from cutline.training.checkpoints import Checkpoint, save_checkpoint
 from cutline.training.history import save_history
 from cutline.training.tensorboard import TensorBoardLog
@@ -112,6 +113,20 @@ def keep_encoder(folder: Path, encoder: Encoder, progress: Progress) -> None:
             return
         with replacing(folder / layout.ENCODER_GRAPH, "wb") as stream:
             stream.write(content)
+
+
+def keep_graphs(folder: Path) -> None:
+    """Put graphs into the best bundle of a run where it has none, as one that an older cutline wrote.
+
+    An encoder that cannot be written as a graph leaves it as it is.
+
+    Raises:
+        BundleError: The bundle is missing or damaged.
+    """
+    bundle = load_bundle(folder / layout.BUNDLE)
+    if not bundle.graphs:
+        with contextlib.suppress(ExportError):
+            update_bundle(with_graphs(bundle), folder / layout.BUNDLE)
 
 
 def _validation_facts(record: EpochRecord) -> dict[str, float]:

@@ -13,7 +13,7 @@ from cutline.recipes import run_folder as layout
 from cutline.recipes.confidence import keep_confidence, keep_neighbours
 from cutline.recipes.corridor import Corridor
 from cutline.recipes.decoding_choice import keep_decoding
-from cutline.recipes.epoch_keeper import EpochKeeper
+from cutline.recipes.epoch_keeper import EpochKeeper, keep_graphs
 from cutline.recipes.extract import feature_reader
 from cutline.recipes.fine_tuning import fine_tune_hooks, fine_tune_trainer, with_best_encoder
 from cutline.recipes.mirroring import with_mirrors
@@ -80,6 +80,7 @@ def train_phases(corridor: Corridor, resume: bool, progress: Progress) -> Run:
             if corridor.options.fine_tune.epochs:
                 corridor = with_best_encoder(corridor, stack, progress)
             read = feature_reader(corridor.store)
+            keep_graphs(folder)
             if options.keep_captions:
                 keep_neighbours(folder, corridor.dataset, read, progress)
             if options.choose_decoding:
