@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cutline.config import DecodingOptions, validate
+from cutline.data.reading_ahead import read_ahead
 from cutline.decoding import StepModel, agreement, rescore, sample
 from cutline.ensembles import EnsembleSession, Pixels, encode_images, read_image, together, voters_of
 from cutline.errors import ConfigError, ImageError
@@ -221,7 +225,7 @@ class Captioner:
     def caption_all(
         self, images: Iterable[str], beam_size: int | None = None, n_best: int = 1
     ) -> Iterator[CaptionedImage]:
-        """Caption many image files, a batch at a time, in order.
+        """Caption many image files, a batch at a time, in order; threads decode the batch that comes next.
 
         One image that cannot be read gives a record with its error and never stops the others. Memory does
         not grow with the number of images.
@@ -239,17 +243,19 @@ class Captioner:
     def _caption_batches(
         self, paths: Iterator[str], options: DecodingOptions, n_best: int
     ) -> Iterator[CaptionedImage]:
-        while batch := list(islice(paths, options.batch_size)):
-            yield from self._caption_batch(batch, options, n_best)
+        # Closed at once when a caller stops early, so that no thread decodes on.
+        with closing(read_ahead(partial(read_image, self.session), paths, options.batch_size)) as images:
+            while batch := list(islice(images, options.batch_size)):
+                yield from self._caption_batch(batch, options, n_best)
 
     def _caption_batch(
-        self, batch: Sequence[str], options: DecodingOptions, n_best: int
+        self, batch: Sequence[tuple[str, Future[Pixels]]], options: DecodingOptions, n_best: int
     ) -> list[CaptionedImage]:
         pixels: dict[int, Pixels] = {}
         errors: dict[int, str] = {}
-        for index, path in enumerate(batch):
+        for index, (_, decoding) in enumerate(batch):
             try:
-                pixels[index] = read_image(self.session, path)
+                pixels[index] = decoding.result()
             except ImageError as error:
                 errors[index] = str(error)
         written: dict[int, list[Hypothesis]] = {}
@@ -258,7 +264,7 @@ class Captioner:
             written = dict(zip(pixels, self._write(features, options, n_best), strict=True))
         return [
             CaptionedImage(path, tuple(written.get(index, ())), errors.get(index))
-            for index, path in enumerate(batch)
+            for index, (path, _) in enumerate(batch)
         ]
 
     def _write(self, features: NDArray[Any], options: DecodingOptions, n_best: int) -> list[list[Hypothesis]]:

@@ -53,6 +53,12 @@ def test_light_rooms_load_no_framework(room: str) -> None:
     assert _print_from_fresh_interpreter(f"import sys, cutline.{room}; print({_IS_HEAVY})") == "False"
 
 
+@pytest.mark.parametrize("recipe", ["caption", "check", "evaluate", "explain", "report", "score", "tune"])
+def test_recipes_that_do_not_train_load_no_framework(recipe: str) -> None:
+    program = f"import sys, cutline.recipes.{recipe}; print({_IS_HEAVY})"
+    assert _print_from_fresh_interpreter(program) == "False"
+
+
 def test_the_check_itself_notices_a_framework() -> None:
     program = f"import sys; sys.modules['keras.layers'] = sys; print({_IS_HEAVY})"
     assert _print_from_fresh_interpreter(program) == "True"

@@ -6,6 +6,8 @@ import hashlib
 import json
 import random
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -447,3 +449,18 @@ def test_an_ensemble_needs_a_folder_and_images_that_no_member_was_trained_on(wor
         SplitError, trained.folder, world.table, together_with=[moved], out=tmp_path / "out"
     )
     assert not (tmp_path / "out").exists()
+
+
+def test_evaluating_loads_no_framework(world, trained, tmp_path):
+    program = (
+        "import sys\n"
+        "from cutline.recipes.evaluate import evaluate\n"
+        f"result = evaluate({trained.folder!r}, {str(world.table)!r}, out={str(tmp_path / 'out')!r})\n"
+        "loaded = [name for name in ('tensorflow', 'keras', 'onnx') if name in sys.modules]\n"
+        "print(len(result.captions), loaded)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    images, _, loaded = done.stdout.splitlines()[-1].partition(" ")
+    assert int(images) > 0
+    assert loaded == "[]"

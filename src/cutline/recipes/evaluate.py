@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from cutline.captioner import Captioner, require_voters
 from cutline.config import DataOptions, DecodingOptions, TextOptions, validate
@@ -17,7 +17,6 @@ from cutline.errors import ConfigError, DataError, RunError, SplitError
 from cutline.progress import Progress, Silent
 from cutline.recipes import run_folder as layout
 from cutline.recipes.extract import extract_features
-from cutline.recipes.learning_curve import measure_learning_curve, plan_learning_curve
 from cutline.recipes.measure import ModelOptions, Subject, measure
 from cutline.recipes.prepare import load_dataset, split_dataset
 from cutline.recipes.report import evaluation_folder, write_evaluation_report
@@ -25,6 +24,9 @@ from cutline.recipes.results import EVALUATION, save_evaluation
 from cutline.records import SPLITS, Dataset, EvaluationResult, Example
 from cutline.runtime import Bundle
 from cutline.runtime.sessions import ImageEncoder
+
+if TYPE_CHECKING:
+    from cutline.recipes.learning_curve import LearningPlan
 
 _OF_ONE_TABLE: Final = ("format", "image_column", "caption_column", "group_column")
 
@@ -89,7 +91,7 @@ def evaluate(
     known = _known_splits(Path(model))
     for other in together_with:
         _refuse_trained_on(dataset, split, _known_splits(Path(other)) or {})
-    plan = plan_learning_curve(Path(model), dataset, progress) if learning_curve else None
+    plan = _plan(Path(model), dataset, progress) if learning_curve else None
     chosen = replace(dataset, examples=_chosen(dataset, split))
     encoders = [one.encoder for one in encoding_sessions(captioner.session)]
     training, notes = _training_images(dataset, known, captioner.bundle)
@@ -108,6 +110,8 @@ def evaluate(
     numeric_ids = dataset.format in ("coco", "karpathy")
     _keep(folder, result, Path(model), numeric_ids, progress)
     if plan is not None:
+        from cutline.recipes.learning_curve import measure_learning_curve
+
         curve = measure_learning_curve(plan, chosen.examples, result, options.decoding, progress)
         result = replace(result, learning_curve=curve)
         _keep(folder, result, Path(model), numeric_ids, progress)
@@ -143,6 +147,13 @@ def load_for_model(
         data = _read(Path(data), images, options, overrides, bundle)
     dataset = load_dataset(data, images, options, progress)
     return _with_splits(dataset, _known_splits(Path(model)), options, split, progress)
+
+
+def _plan(model: Path, dataset: Dataset, progress: Progress) -> LearningPlan:
+    # Imported when it is needed: a learning curve trains, and so loads TensorFlow.
+    from cutline.recipes.learning_curve import plan_learning_curve
+
+    return plan_learning_curve(model, dataset, progress)
 
 
 def _check_ensemble(out: str | Path | None, learning_curve: bool) -> None:

@@ -10,7 +10,6 @@ from typing import Final
 from cutline.config import DataOptions, TextOptions
 from cutline.data.loading import load
 from cutline.data.splits import assign_splits
-from cutline.data.text_vectorization import adapt_vocabulary
 from cutline.errors import DataError
 from cutline.progress import Progress
 from cutline.records import Dataset, Problem
@@ -87,6 +86,9 @@ def make_vocabulary(dataset: Dataset, options: TextOptions) -> Vocabulary:
     Raises:
         DataError: No token is frequent enough.
     """
+    # Imported when it is needed: Keras counts the tokens, and evaluating does without.
+    from cutline.data.text_vectorization import adapt_vocabulary
+
     captions = [caption for example in dataset.of_split("train") for caption in example.captions]
     level = choose_level(captions) if options.level == "auto" else options.level
     tokenizer = Tokenizer(level=level, lowercase=options.lowercase)

@@ -1,0 +1,44 @@
+"""Reading what comes next while somebody works on what came before."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Read = TypeVar("Read")
+
+_THREADS = 4
+
+
+def read_ahead(
+    read: Callable[[Item], Read], items: Iterable[Item], most: int
+) -> Generator[tuple[Item, Future[Read]], None, None]:
+    """Yield items in order, each with what reading it gave or raised, while threads read the next ones.
+
+    Args:
+        read: Called in threads; Pillow decodes outside the interpreter's lock, so that threads are enough.
+        items: Taken one by one; they may have no end.
+        most: Items read ahead of the one that was yielded last.
+
+    Example:
+        >>> [(item, future.result()) for item, future in read_ahead(len, ["a", "to", "dog"], 2)]
+        [('a', 1), ('to', 2), ('dog', 3)]
+    """
+    pool = ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1), thread_name_prefix="read")
+    waiting: deque[tuple[Item, Future[Read]]] = deque()
+    try:
+        for item in items:
+            waiting.append((item, pool.submit(read, item)))
+            if len(waiting) > most:
+                yield waiting.popleft()
+        while waiting:
+            yield waiting.popleft()
+    except BaseException:
+        pool.shutdown(wait=True, cancel_futures=True)
+        raise
+    # The last ones were yielded before they were read.
+    pool.shutdown(wait=False)
