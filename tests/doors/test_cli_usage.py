@@ -17,7 +17,7 @@ from cutline.cli.app import app
 from cutline.errors import DataError
 from cutline.recipes.report import RunReport
 
-COMMANDS = ("demo", "check", "train", "tune", "evaluate", "caption", "explain", "report", "score")
+COMMANDS = ("demo", "check", "train", "tune", "evaluate", "caption", "explain", "export", "report", "score")
 PLAIN = {"NO_COLOR": "1", "COLUMNS": "200", "TERM": "dumb"}
 
 
@@ -99,6 +99,7 @@ PUBLIC_OPTIONS = {
     "explain": [
         *("--model", "--out", "--images", "--beam-size", "--require", "--forbid", "--overwrite"),
     ],
+    "export": ["--out", "--format", "--onnxruntime-web", "--overwrite"],
     "report": [],
     "score": [
         *("--output", "--against", "--allow-missing", "--split", "--image-column", "--caption-column"),

@@ -16,6 +16,7 @@ from cutline.cli.demo import demo
 from cutline.cli.door import Debug, Json, Quiet
 from cutline.cli.evaluate import evaluate
 from cutline.cli.explain import explain
+from cutline.cli.export import export
 from cutline.cli.failures import INTERRUPTED, tell_error
 from cutline.cli.report import report
 from cutline.cli.score import score
@@ -95,6 +96,7 @@ for _function, _example in (
     (evaluate, "cutline evaluate runs/first captions.csv --images photos/ --split val"),
     (caption, "cutline caption new.jpg holiday/ --model runs/first --output holiday.csv"),
     (explain, "cutline explain new.jpg --model runs/first --out why.html"),
+    (export, "cutline export runs/first --format web --out page"),
     (report, "cutline report runs/first"),
     (score, "cutline score captions.json references.csv --split test --against other.json"),
 ):

@@ -9,7 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from cutline.config import DecoderOptions
-from cutline.exporting.decoders import DecoderParts, decoder_graphs
+from cutline.exporting.decoders import LARGEST_TABLE, DecoderParts, decoder_graphs
 from cutline.exporting.encoder import encoder_graph
 from cutline.models.encoders import Encoder, encoder_from_spec
 from cutline.runtime import Bundle
@@ -27,7 +27,10 @@ def encoder_file(encoder: Encoder) -> bytes:
 
 
 def decoder_files(
-    options: DecoderOptions, arrays: Mapping[str, NDArray[Any]], feature_shape: tuple[int, ...]
+    options: DecoderOptions,
+    arrays: Mapping[str, NDArray[Any]],
+    feature_shape: tuple[int, ...],
+    largest_table: int = LARGEST_TABLE,
 ) -> dict[str, bytes]:
     """Return file name → content of both graphs of a decoder.
 
@@ -35,8 +38,9 @@ def decoder_files(
         options: Name and widths.
         arrays: Weights, as in a bundle.
         feature_shape: (D,) or (R, D).
+        largest_table: As in :class:`cutline.exporting.decoders.DecoderParts`.
     """
-    start, step = decoder_graphs(DecoderParts(options, arrays, feature_shape))
+    start, step = decoder_graphs(DecoderParts(options, arrays, feature_shape, largest_table))
     return {DECODER_START: start.SerializeToString(), DECODER_STEP: step.SerializeToString()}
 
 

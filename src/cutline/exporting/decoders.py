@@ -6,7 +6,7 @@ would repeat what a search can share:
 * What depends on an image alone (``memory.*``) has one row for each image; all its captions look at it
   together. Captions stand image by image, equally many for each.
 * What the words of a vocabulary do to the gates is a table, looked up instead of multiplied out, unless it
-  would be larger than :data:`LARGEST_TABLE` numbers.
+  would be larger than :data:`LARGEST_TABLE` numbers, or than it may be.
 * Products of the same state are one product.
 * Log-probabilities and the most probable tokens are taken in the graph.
 
@@ -59,11 +59,14 @@ class DecoderParts:
         options: Name and widths.
         arrays: Weights by name, as in a bundle.
         feature_shape: (D,) pooled or (R, D) grid.
+        largest_table: Numbers in the largest table of a vocabulary's gates; 0 makes files small, and steps
+            slower.
     """
 
     options: DecoderOptions
     arrays: Arrays
     feature_shape: tuple[int, ...]
+    largest_table: int = LARGEST_TABLE
 
     @property
     def vocabulary_size(self) -> int:
@@ -97,7 +100,7 @@ class Step:
         self.graph = GraphBuilder("step")
         self._arrays = parts.arrays
         self.token_ids = self.graph.input("token_ids", np.int32, ["B"])
-        self._vocabulary_size = parts.vocabulary_size
+        self._vocabulary_size, self._largest_table = parts.vocabulary_size, parts.largest_table
 
     def looked_up(self, table: NDArray[Any]) -> str:
         """Return the rows (B, ...) that a table has for the tokens."""
@@ -109,7 +112,7 @@ class Step:
 
     def gates(self, kernel: NDArray[Any], bias: NDArray[Any]) -> str:
         """Return what the words do to gates, (B, G), from a table unless that would be too large."""
-        if self._vocabulary_size * kernel.shape[1] > LARGEST_TABLE:
+        if self._vocabulary_size * kernel.shape[1] > self._largest_table:
             return self.graph.dense(self.words(), kernel, bias)
         return self.looked_up(self._arrays["embedding/embeddings"] @ kernel + bias)
 

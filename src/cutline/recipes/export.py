@@ -1,0 +1,152 @@
+"""Export a model: to files for another runtime, each read back and compared before it is called done."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+
+from cutline.decoding import rescore
+from cutline.errors import ExportError, RunError
+from cutline.exporting.bundles import with_graphs
+from cutline.exporting.web import PAGE, page_settings, read_graphs, write_web
+from cutline.files import replacing_folder, write_json
+from cutline.progress import Progress, Silent
+from cutline.runtime import Bundle, load_bundle
+from cutline.runtime.bundle import GRAPHS, find_bundle
+from cutline.runtime.onnx_session import OnnxSession
+from cutline.text.vocabulary import END_ID, START_ID
+from cutline.writing import Writer
+
+Format = Literal["onnx", "web"]
+FORMATS: Final[tuple[Format, ...]] = ("onnx", "web")
+SETTINGS: Final = "settings.json"
+
+_IMAGES: Final = 4
+_LARGEST_DIFFERENCE: Final = 1e-3
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was exported.
+
+    Attributes:
+        out: The folder that was written.
+        files: Name of each file in it → its size in bytes.
+        log_probability: Largest difference of a token's log-probability (nats) between the bundle and what
+            was read back, on made-up images.
+    """
+
+    out: Path
+    files: Mapping[str, int]
+    log_probability: float
+
+
+def export(
+    model: str | Path,
+    out: str | Path,
+    format: Format = "onnx",
+    *,
+    runtime: str | Path | None = None,
+    overwrite: bool = False,
+    progress: Progress = Silent(),  # noqa: B008 (holds no state)
+) -> Exported:
+    """Write a model for another runtime.
+
+    Args:
+        model: A run folder or a bundle.
+        out: Folder to write. One that this recipe wrote is replaced; it appears when everything is done.
+        format: ``"onnx"``: the graphs, and what a program needs to caption with them. ``"web"``: a page that
+            captions photos in the browser, offline.
+        runtime: For ``"web"``: the npm package ``onnxruntime-web``, as a folder or as a ``.tgz``; the one in
+            ``node_modules`` when None.
+        overwrite: Let ``out`` replace any folder.
+        progress: Told about the work.
+
+    Returns:
+        Where it is, and how far it agrees with the bundle.
+
+    Raises:
+        BundleError: The model cannot be loaded.
+        ExportError: The model cannot be written in this format, or does not agree with what was written.
+        RunError: ``out`` is something else than an export.
+    """
+    folder = Path(out)
+    _require_free(folder, overwrite)
+    with progress.stage(f"exporting to {format}", 2, "steps") as stage:
+        bundle = load_bundle(find_bundle(Path(model)))
+        if not bundle.graphs:
+            bundle = with_graphs(bundle)
+        session = OnnxSession(bundle)
+        with replacing_folder(folder) as temporary:
+            if format == "web":
+                write_web(bundle, session.input_size, _runtime(runtime), temporary)
+                graphs = read_graphs(temporary)
+            else:
+                graphs = _write_onnx(bundle, session.input_size, temporary)
+            stage.advance(1)
+            difference = _compare(bundle, session, replace(bundle, graphs=graphs))
+            sizes = {path.name: path.stat().st_size for path in sorted(temporary.iterdir())}
+        stage.advance(1)
+    return Exported(folder, sizes, difference)
+
+
+def _require_free(folder: Path, overwrite: bool) -> None:
+    if folder.is_file():
+        raise RunError(f"{folder}: a file; name a folder with --out")
+    if overwrite or not folder.exists() or not any(folder.iterdir()):
+        return
+    if not ((folder / SETTINGS).exists() or all((folder / name).exists() for name in PAGE)):
+        raise RunError(
+            f"{folder}: the folder holds something else than an export; choose another --out, or let it be "
+            "replaced with --overwrite"
+        )
+
+
+def _runtime(given: str | Path | None) -> Path:
+    if given is not None:
+        return Path(given)
+    installed = Path("node_modules") / "onnxruntime-web"
+    if installed.exists():
+        return installed
+    raise ExportError(
+        "the page needs onnxruntime-web, a package of npm; get it with: npm pack onnxruntime-web, and name "
+        "the file with --onnxruntime-web FILE"
+    )
+
+
+def _write_onnx(bundle: Bundle, input_size: tuple[int, int], folder: Path) -> dict[str, Path | bytes]:
+    for name in GRAPHS:
+        graph = bundle.graphs[name]
+        if isinstance(graph, Path):
+            shutil.copyfile(graph, folder / name)
+        else:
+            (folder / name).write_bytes(graph)
+    write_json(folder / SETTINGS, page_settings(bundle, input_size))
+    return {name: folder / name for name in GRAPHS}
+
+
+def _compare(bundle: Bundle, session: OnnxSession, written: Bundle) -> float:
+    """Caption made-up images with both; ExportError when they differ."""
+    height, width = session.input_size
+    images = np.random.default_rng(0).integers(0, 256, (_IMAGES, height, width, 3), dtype=np.uint8)
+    options = bundle.decoding.model_copy(update={"consensus": 0, "beam_size": 2, "groups": 1})
+    other = OnnxSession(written)
+    found: list[Any] = []
+    for one in (session, other):
+        features = one.encode(images)
+        captions = Writer(one, bundle.vocabulary).write(features, options)
+        first = [hypotheses[0].token_ids for hypotheses in (found[0][0] if found else captions)]
+        read = rescore(one, features, first, START_ID, END_ID)
+        found.append((captions, np.concatenate([scores.log_probabilities for scores in read])))
+    difference = float(np.abs(found[0][1] - found[1][1]).max(initial=0))
+    if not difference <= _LARGEST_DIFFERENCE:
+        raise ExportError(
+            f"what was written gives other log-probabilities than {bundle.folder}: they differ by up to "
+            f"{difference:g}, allowed is {_LARGEST_DIFFERENCE:g}; nothing was kept"
+        )
+    return difference

@@ -1,0 +1,59 @@
+"""``cutline export`` from arguments to lines, with a recipe that needs no model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.fakes import StubRecipe
+from typer.testing import CliRunner, Result
+
+from cutline.cli.app import app
+from cutline.recipes.export import Exported
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner(env={"NO_COLOR": "1"}).invoke(app, ["export", *arguments], prog_name="cutline")
+
+
+@pytest.fixture
+def stub(monkeypatch: pytest.MonkeyPatch) -> StubRecipe:
+    monkeypatch.setattr("cutline.runtime.bundle.find_bundle", lambda path: path)
+    return StubRecipe.put(
+        monkeypatch,
+        "export",
+        "export",
+        Exported(Path("page"), {"files.js": 1_234_567, "index.html": 90}, 2e-6),
+    )
+
+
+def test_what_was_written_is_printed_with_sizes_and_how_far_it_agrees(stub: StubRecipe) -> None:
+    result = run("runs/first", "--format", "web", "--out", "page", "--onnxruntime-web", "ort.tgz")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout == (
+        "files.js                   1,234,567 bytes\n"
+        "index.html                        90 bytes\n"
+        "in all                     1,234,657 bytes\n"
+        "log-probabilities differ from the model's by at most 2e-06\n"
+        "page/index.html\n"
+    )
+    assert stub.calls == [
+        (("runs/first", Path("page"), "web"), {"runtime": Path("ort.tgz"), "overwrite": False})
+    ]
+
+
+def test_json_has_the_same(stub: StubRecipe) -> None:
+    document = json.loads(run("runs/first", "--out", "page", "--json").stdout)
+    assert document == {
+        "out": "page",
+        "files": {"files.js": 1_234_567, "index.html": 90},
+        "log_probability": 2e-6,
+    }
+
+
+def test_a_model_that_is_not_there_is_told_before_anything_is_loaded(tmp_path: Path) -> None:
+    result = run(str(tmp_path / "none"), "--out", str(tmp_path / "out"))
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: ")
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,161 @@
+"""Exports are read back, compared, and appear whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.browser import PHONE, browser
+
+from cutline.captioner import Captioner
+from cutline.config import DecoderOptions, DecodingOptions
+from cutline.errors import ExportError, RunError
+from cutline.exporting import with_graphs
+from cutline.models.decoders import build_decoder
+from cutline.models.encoders import Encoder
+from cutline.models.sessions import decoder_arrays
+from cutline.recipes import export as recipe
+from cutline.recipes.export import export
+from cutline.runtime import Bundle, save_bundle
+from cutline.text import Tokenizer, Vocabulary
+from cutline.text.vocabulary import SPECIALS
+
+WORDS = [*("a", "dog", "on", "the", "grass", "runs", "in", "snow", "two", "dogs", "play", "red", "ball")]
+VOCABULARY = Vocabulary((*SPECIALS, *WORDS), Tokenizer())
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle with graphs, whose captions depend much on the picture."""
+    import keras
+
+    image = keras.Input((32, 24, 3))
+    network = keras.Model(image, keras.layers.AveragePooling2D(8)(keras.layers.Rescaling(1 / 64)(image)))
+    config = keras.saving.serialize_keras_object(network)
+    taking_bytes = keras.Input((32, 24, 3), dtype="uint8")
+    encoder = Encoder("means.keras", keras.Model(taking_bytes, network(taking_bytes)), "grid", 2, config)
+    options = DecoderOptions(name="attend", embedding_units=8, lstm_units=12, attention_units=6)
+    decoder = build_decoder(options, len(VOCABULARY), encoder.feature_shape)
+    generator = np.random.default_rng(3)
+    arrays = {
+        name: generator.normal(0, 2.0, array.shape).astype(np.float32)
+        for name, array in decoder_arrays(decoder).items()
+    }
+    decoding = DecodingOptions(beam_size=3, max_length=8, end_in_function_word=False, no_repeat_ngram=1)
+    bundle = Bundle(
+        encoder.spec(), encoder.weights(), options, arrays, encoder.feature_shape, VOCABULARY, decoding
+    )
+    path = tmp_path_factory.mktemp("model") / "bundle"
+    save_bundle(with_graphs(bundle), path)
+    return path
+
+
+def test_graphs_are_exported_with_what_a_program_needs_to_caption(model, tmp_path):
+    found = export(model, tmp_path / "out")
+    assert found.log_probability == 0.0
+    assert sorted(found.files) == ["decoder_start.onnx", "decoder_step.onnx", "encoder.onnx", "settings.json"]
+    assert {path.name: path.stat().st_size for path in found.out.iterdir()} == dict(found.files)
+    settings = json.loads((found.out / "settings.json").read_text(encoding="utf-8"))
+    assert settings["tokens"][4:] == WORDS
+    assert settings["input_size"] == {"height": 32, "width": 24}
+
+
+def test_an_export_is_replaced_and_nothing_else_is(model, tmp_path):
+    out = tmp_path / "out"
+    export(model, out)
+    export(model, out)
+    (out / "settings.json").unlink()
+    with pytest.raises(RunError, match="something else than an export"):
+        export(model, out)
+    export(model, out, overwrite=True)
+    assert (out / "settings.json").exists()
+    file = tmp_path / "file"
+    file.write_text("mine")
+    with pytest.raises(RunError, match="a file; name a folder"):
+        export(model, file)
+
+
+def test_without_the_runtime_a_page_is_refused_with_how_to_get_it(model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ExportError, match="npm pack onnxruntime-web"):
+        export(model, tmp_path / "out", "web")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_export_that_disagrees_with_the_model_is_not_kept(model, tmp_path, monkeypatch):
+    write = recipe._write_onnx
+
+    def other_step(bundle: Any, size: Any, folder: Path) -> Any:
+        graphs = write(bundle, size, folder)
+        changed = {name: array * 1.1 for name, array in bundle.decoder_arrays.items()}
+        from cutline.exporting.bundles import decoder_files
+
+        return graphs | decoder_files(bundle.decoder, changed, bundle.feature_shape)
+
+    monkeypatch.setattr(recipe, "_write_onnx", other_step)
+    with pytest.raises(ExportError, match="gives other log-probabilities"):
+        export(model, tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
+def onnxruntime_web() -> Path:
+    """Return where the npm package is, or skip the test."""
+    named = os.environ.get("ONNXRUNTIME_WEB")
+    places = (
+        [Path(named)]
+        if named
+        else [Path("node_modules/onnxruntime-web"), *Path(".cache").glob("onnxruntime-web-*.tgz")]
+    )
+    found = next((place for place in places if place.exists()), None)
+    if found is None:
+        pytest.skip(
+            "needs the npm package onnxruntime-web: npm pack onnxruntime-web --pack-destination .cache, or "
+            "name it in ONNXRUNTIME_WEB"
+        )
+    return found.absolute()
+
+
+def test_the_page_captions_photos_in_a_browser_without_a_network_as_python_does(model, tmp_path):
+    out = export(model, tmp_path / "page", "web", runtime=onnxruntime_web()).out
+    photos = []
+    generator = np.random.default_rng(0)
+    for number in range(20):
+        size = (24, 32) if number < 5 else (int(generator.integers(20, 90)), int(generator.integers(20, 90)))
+        blocks = generator.integers(0, 256, (4, 3, 3), dtype=np.uint8)
+        photo = Image.fromarray(blocks).resize(size, Image.Resampling.NEAREST)
+        path = tmp_path / f"{number:02}.{'jpg' if number % 2 else 'png'}"
+        photo.save(path, **({"quality": 95} if number % 2 else {}))
+        photos.append(str(path))
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"no photo")
+    captioner = Captioner.load(model)
+    expected = [captioner.caption(photo)[0].text for photo in photos]
+    assert len(set(expected)) > 3
+    with browser(tmp_path / "profile") as tab:
+        tab.call(
+            "Network.emulateNetworkConditions",
+            offline=True,
+            latency=0,
+            downloadThroughput=-1,
+            uploadThroughput=-1,
+        )
+        tab.open(out / "index.html")
+        tab.ask("cutline.ready.then(() => 1)")
+        assert all(address.startswith(("file:", "blob:")) for address in tab.requests)
+        tab.call("DOM.enable")
+        root = tab.call("DOM.getDocument")["root"]["nodeId"]
+        field = tab.call("DOM.querySelector", nodeId=root, selector="#input")["nodeId"]
+        tab.call("DOM.setFileInputFiles", files=[*photos, str(broken)], nodeId=field)
+        tab.ask("cutline.captionAll([]).then(() => 1)")
+        shown = tab.ask("[...document.querySelectorAll('.caption')].map(line => line.textContent)")[::-1]
+        assert shown[:-1] == expected
+        assert shown[-1] == "This is not a photo that the browser can read."
+        # On a phone nothing is wider than the screen, and a word shows where the model looked.
+        tab.open(out / "index.html", PHONE, dark=True)
+        assert tab.ask("document.documentElement.scrollWidth") <= PHONE[0]
+        assert not tab.complaints
