@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from tests.fakes import onnx_decoder
 from cutline.config import DecoderOptions
 from cutline.decoding import beam, greedy, sample
 from cutline.errors import UnknownNameError
-from cutline.exporting import DecoderParts, decoder_graphs, decoders
+from cutline.exporting import DecoderParts, decoder_graphs
 from cutline.models.decoders import build_decoder
 from cutline.models.sessions import DecoderSession, assign_arrays, decoder_arrays
 from cutline.runtime.onnx_session import OnnxDecoder
@@ -100,12 +101,11 @@ def repr_of(found: Any) -> list[Any]:
     return [[result.token_ids for result in (own if isinstance(own, list) else [own])] for own in found]
 
 
-def test_a_vocabulary_too_large_for_a_table_is_multiplied_out(monkeypatch):
+def test_a_vocabulary_too_large_for_a_table_is_multiplied_out():
     _, arrays = keras_session(OPTIONS["attend"], (R, D))
     parts = DecoderParts(OPTIONS["attend"], arrays, (R, D))
     with_table = decoder_graphs(parts)[1]
-    monkeypatch.setattr(decoders, "LARGEST_TABLE", V)
-    without = decoder_graphs(parts)[1]
+    without = decoder_graphs(replace(parts, largest_table=V))[1]
     gates = (V, 4 * WIDTHS["lstm_units"])
     assert gates in {tuple(array.dims) for array in with_table.graph.initializer}
     assert gates not in {tuple(array.dims) for array in without.graph.initializer}
