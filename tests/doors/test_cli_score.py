@@ -71,7 +71,7 @@ def test_the_worse_file_is_not_called_better_and_equal_ones_are_not_told_apart()
     worse = run("best.json", "r.json", "--against", "h.json").stdout
     assert worse.count("A is better by ") == len(SCORES)
     equal = run("h.json", "r.json", "--against", "h.json").stdout
-    assert equal.count("no clear difference: +0.0 ± 0.0 ") == len(SCORES)
+    assert equal.count("no clear difference: B − A is +0.0 ± 0.0 ") == len(SCORES)
     assert equal.count("p = 1.000") == len(SCORES)
 
 

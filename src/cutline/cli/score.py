@@ -201,13 +201,13 @@ def _compare(one: Comparison) -> str:
         >>> _compare(Comparison("cider_d", 50.3, 52.2, 1.9, 0.8, 0.002))
         'CIDEr-D       50.3     52.2   B is better by 1.9 ± 0.8 CIDEr-D, p = 0.002'
         >>> _compare(Comparison("bleu_4", 18.0, 17.9, -0.1, 0.6, 0.71))
-        'BLEU-4        18.0     17.9   no clear difference: -0.1 ± 0.6 BLEU-4, p = 0.710'
+        'BLEU-4        18.0     17.9   no clear difference: B − A is -0.1 ± 0.6 BLEU-4, p = 0.710'
     """
     name = SCORE_NAMES[one.metric]
     if one.p_value < _CLEAR:
         verdict = f"{'B' if one.difference > 0 else 'A'} is better by {abs(one.difference):.1f}"
     else:
-        verdict = f"no clear difference: {one.difference:+.1f}"
+        verdict = f"no clear difference: B − A is {one.difference:+.1f}"
     p_value = "p < 0.001" if one.p_value < 0.001 else f"p = {one.p_value:.3f}"
     scores = f"{name:9}{one.first:9.1f}{one.second:9.1f}"
     return f"{scores}   {verdict} ± {one.half_width:.1f} {name}, {p_value}"
