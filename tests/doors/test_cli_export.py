@@ -39,7 +39,16 @@ def test_what_was_written_is_printed_with_sizes_and_how_far_it_agrees(stub: Stub
         "page/index.html\n"
     )
     assert stub.calls == [
-        (("runs/first", Path("page"), "web"), {"runtime": Path("ort.tgz"), "overwrite": False})
+        (
+            ("runs/first", Path("page"), "web"),
+            {
+                "runtime": Path("ort.tgz"),
+                "encoder_precision": "float32",
+                "data": None,
+                "images": None,
+                "overwrite": False,
+            },
+        )
     ]
 
 
@@ -49,6 +58,7 @@ def test_json_has_the_same(stub: StubRecipe) -> None:
         "out": "page",
         "files": {"files.js": 1_234_567, "index.html": 90},
         "log_probability": 2e-6,
+        "encoder": {"name": "float32", "reason": "", "images": 0, "cider_d": 0.0, "cider_d_int8": 0.0},
     }
 
 

@@ -99,7 +99,17 @@ PUBLIC_OPTIONS = {
     "explain": [
         *("--model", "--out", "--images", "--beam-size", "--require", "--forbid", "--overwrite"),
     ],
-    "export": ["--out", "--format", "--onnxruntime-web", "--overwrite"],
+    "export": [
+        *(
+            "--out",
+            "--format",
+            "--onnxruntime-web",
+            "--encoder-precision",
+            "--data",
+            "--images",
+            "--overwrite",
+        )
+    ],
     "report": [],
     "score": [
         *("--output", "--against", "--allow-missing", "--split", "--image-column", "--caption-column"),

@@ -14,13 +14,16 @@ from tests.browser import PHONE, browser
 
 from cutline.captioner import Captioner
 from cutline.config import DecoderOptions, DecodingOptions
-from cutline.errors import ExportError, RunError
+from cutline.data.images import digest_file
+from cutline.errors import ConfigError, ExportError, RunError
 from cutline.exporting import with_graphs
 from cutline.models.decoders import build_decoder
 from cutline.models.encoders import Encoder
 from cutline.models.sessions import decoder_arrays
 from cutline.recipes import export as recipe
+from cutline.recipes import quantising
 from cutline.recipes.export import export
+from cutline.records import Dataset, Example
 from cutline.runtime import Bundle, save_bundle
 from cutline.text import Tokenizer, Vocabulary
 from cutline.text.vocabulary import SPECIALS
@@ -159,3 +162,48 @@ def test_the_page_captions_photos_in_a_browser_without_a_network_as_python_does(
         tab.open(out / "index.html", PHONE, dark=True)
         assert tab.ask("document.documentElement.scrollWidth") <= PHONE[0]
         assert not tab.complaints
+
+
+def photos_with_captions(folder: Path) -> Dataset:
+    """Twelve train and six val photos."""
+    generator = np.random.default_rng(5)
+    examples = []
+    for number in range(18):
+        path = folder / f"{number}.png"
+        blocks = generator.integers(0, 256, (4, 3, 3), dtype=np.uint8)
+        Image.fromarray(blocks).resize((24, 32), Image.Resampling.NEAREST).save(path)
+        caption = " ".join(generator.choice(WORDS, 4))
+        split = "train" if number < 12 else "val"
+        examples.append(Example(path.name, str(path), (caption,), split, digest_file(path)))
+    return Dataset(tuple(examples), str(folder), "table")
+
+
+def test_an_int8_encoder_is_measured_on_photos_and_exported(model, tmp_path):
+    data = photos_with_captions(tmp_path)
+    plain = export(model, tmp_path / "plain")
+    found = export(model, tmp_path / "small", encoder_precision="int8", data=data)
+    precision = found.encoder
+    assert precision.images == 6
+    assert precision.name == ("int8" if precision.cider_d - precision.cider_d_int8 <= 0.5 else "float32")
+    assert f"{precision.cider_d:.1f} with float32" in precision.reason
+    same = found.files["encoder.onnx"] == plain.files["encoder.onnx"]
+    assert same == (precision.name == "float32")
+    assert plain.encoder.reason == ""
+
+
+@pytest.mark.parametrize(("after", "kept"), [(49.6, "int8"), (49.4, "float32")])
+def test_an_int8_encoder_is_kept_if_captions_lose_little(model, tmp_path, monkeypatch, after, kept):
+    scores = iter([50.0, after])
+    monkeypatch.setattr(quantising, "_cider_d", lambda *_: next(scores))
+    found = export(
+        model, tmp_path / "out", encoder_precision="int8", data=photos_with_captions(tmp_path)
+    ).encoder
+    assert found.name == kept
+    assert (found.cider_d, found.cider_d_int8) == (50.0, after)
+    assert found.reason.startswith("int8 encoder" if kept == "int8" else "the encoder stays in float32")
+
+
+def test_an_int8_encoder_needs_photos_to_be_measured_on(model, tmp_path):
+    with pytest.raises(ConfigError, match="--data"):
+        export(model, tmp_path / "out", encoder_precision="int8")
+    assert not list(tmp_path.iterdir())

@@ -10,7 +10,7 @@ import typer
 
 from cutline.cli.door import door
 from cutline.cli.failures import DONE
-from cutline.cli.options import Model
+from cutline.cli.options import Images, Model
 from cutline.cli.screen import Screen
 
 
@@ -19,6 +19,13 @@ class Target(StrEnum):
 
     onnx = "onnx"
     web = "web"
+
+
+class Precision(StrEnum):
+    """What an encoder can compute with."""
+
+    float32 = "float32"
+    int8 = "int8"
 
 
 Format = Annotated[
@@ -38,6 +45,16 @@ Runtime = Annotated[
         help="For web: the npm package of that name, a folder or a .tgz; by default that in node_modules.",
     ),
 ]
+EncoderPrecision = Annotated[
+    Precision,
+    typer.Option(
+        metavar="NAME", help="float32, or int8: kept if val captions lose no more than 0.5 CIDEr-D by it."
+    ),
+]
+ForInt8 = Annotated[
+    str | None,
+    typer.Option("--data", metavar="DATA", help="For int8: what the model was trained on, to measure with."),
+]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", metavar="", help="Let --out replace a folder that is no export.")
 ]
@@ -50,6 +67,9 @@ def export(
     out: Out,
     format: Format = Target.onnx,
     runtime: Runtime = None,
+    encoder_precision: EncoderPrecision = Precision.float32,
+    data: ForInt8 = None,
+    images: Images = None,
     overwrite: Overwrite = False,
 ) -> int:
     """Write a model for another runtime.
@@ -63,13 +83,32 @@ def export(
     find_bundle(Path(model))
     from cutline.recipes.export import export as recipe
 
-    found = recipe(model, out, format.value, runtime=runtime, overwrite=overwrite, progress=screen.progress)
+    found = recipe(
+        model,
+        out,
+        format.value,
+        runtime=runtime,
+        encoder_precision=encoder_precision.value,
+        data=data,
+        images=images,
+        overwrite=overwrite,
+        progress=screen.progress,
+    )
     for name, size in found.files.items():
         screen.lines(f"{name:22}{size:>14,} bytes")
     total = sum(found.files.values())
     screen.lines(f"{'in all':22}{total:>14,} bytes")
     screen.lines(f"log-probabilities differ from the model's by at most {found.log_probability:.1g}")
+    if found.encoder.reason:
+        screen.lines(found.encoder.reason)
     what = found.out / "index.html" if format is Target.web else found.out
     screen.lines(str(what))
-    screen.document({"out": found.out, "files": dict(found.files), "log_probability": found.log_probability})
+    screen.document(
+        {
+            "out": found.out,
+            "files": dict(found.files),
+            "log_probability": found.log_probability,
+            "encoder": found.encoder,
+        }
+    )
     return DONE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -16,6 +16,8 @@ from cutline.exporting.bundles import with_graphs
 from cutline.exporting.web import PAGE, page_settings, read_graphs, write_web
 from cutline.files import replacing_folder, write_json
 from cutline.progress import Progress, Silent
+from cutline.recipes.quantising import EncoderPrecision, Precision, with_int8_encoder
+from cutline.records import Dataset
 from cutline.runtime import Bundle, load_bundle
 from cutline.runtime.bundle import GRAPHS, find_bundle
 from cutline.runtime.onnx_session import OnnxSession
@@ -38,12 +40,14 @@ class Exported:
         out: The folder that was written.
         files: Name of each file in it → its size in bytes.
         log_probability: Largest difference of a token's log-probability (nats) between the bundle and what
-            was read back, on made-up images.
+            was read back, on made-up images; with an int8 encoder, when both read the same features.
+        encoder: What the encoder computes with, and why.
     """
 
     out: Path
     files: Mapping[str, int]
     log_probability: float
+    encoder: EncoderPrecision = field(default_factory=EncoderPrecision)
 
 
 def export(
@@ -52,6 +56,9 @@ def export(
     format: Format = "onnx",
     *,
     runtime: str | Path | None = None,
+    encoder_precision: Precision = "float32",
+    data: Dataset | str | Path | None = None,
+    images: str | Path | None = None,
     overwrite: bool = False,
     progress: Progress = Silent(),  # noqa: B008 (holds no state)
 ) -> Exported:
@@ -64,6 +71,10 @@ def export(
             captions photos in the browser, offline.
         runtime: For ``"web"``: the npm package ``onnxruntime-web``, as a folder or as a ``.tgz``; the one in
             ``node_modules`` when None.
+        encoder_precision: ``"int8"`` quantises the encoder, and keeps it in float32 all the same when val
+            captions lose more than :data:`cutline.recipes.quantising.MOST_LOST` points of CIDEr-D by that.
+        data: For ``"int8"``: the data set that the model was trained on, for images to measure with.
+        images: Folder of the images of ``data``.
         overwrite: Let ``out`` replace any folder.
         progress: Told about the work.
 
@@ -72,6 +83,8 @@ def export(
 
     Raises:
         BundleError: The model cannot be loaded.
+        ConfigError: An int8 encoder without ``data``.
+        DataError: ``data`` cannot be used.
         ExportError: The model cannot be written in this format, or does not agree with what was written.
         RunError: ``out`` is something else than an export.
     """
@@ -81,6 +94,9 @@ def export(
         bundle = load_bundle(find_bundle(Path(model)))
         if not bundle.graphs:
             bundle = with_graphs(bundle)
+        precision = EncoderPrecision()
+        if encoder_precision == "int8":
+            bundle, precision = with_int8_encoder(bundle, Path(model), data, images, progress)
         session = OnnxSession(bundle)
         with replacing_folder(folder) as temporary:
             if format == "web":
@@ -92,7 +108,7 @@ def export(
             difference = _compare(bundle, session, replace(bundle, graphs=graphs))
             sizes = {path.name: path.stat().st_size for path in sorted(temporary.iterdir())}
         stage.advance(1)
-    return Exported(folder, sizes, difference)
+    return Exported(folder, sizes, difference, precision)
 
 
 def _require_free(folder: Path, overwrite: bool) -> None:
