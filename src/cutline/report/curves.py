@@ -57,7 +57,6 @@ def _draw(panels: Sequence[_Panel], history: Sequence[EpochRecord]) -> bytes:
     try:
         # The object interface leaves the backend and the figures of a notebook alone.
         from matplotlib.figure import Figure
-        from matplotlib.layout_engine import ConstrainedLayoutEngine
         from matplotlib.ticker import MaxNLocator
     except ModuleNotFoundError:
         raise MissingDependencyError(
@@ -66,8 +65,9 @@ def _draw(panels: Sequence[_Panel], history: Sequence[EpochRecord]) -> bytes:
     if not history:
         raise ValueError("no epoch to draw; draw curves after the first one")
     epochs = [record.epoch for record in history]
-    margins = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12)
-    figure = Figure(figsize=(5.5 * len(panels), 4.4), dpi=100, layout=margins, facecolor="white")
+    figure = Figure(figsize=(5.5 * len(panels), 4.4), dpi=100, facecolor="white")
+    # Margins that are known: to measure all letters first takes as long as to draw them, after every epoch.
+    figure.subplots_adjust(left=0.05, right=0.985, bottom=0.24, top=0.9, wspace=0.25)
     for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         for (label, values), colour, marker in zip(panel.lines.items(), (_BLUE, _ORANGE), "os", strict=True):
             axes.plot(epochs, values, color=colour, marker=marker, markersize=5, linewidth=2, label=label)
