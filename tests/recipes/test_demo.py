@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.fakes import ActingProgress
@@ -12,13 +13,22 @@ from cutline.data.store_folder import locked
 from cutline.errors import RunError
 from cutline.recipes.demo import MARKER, Demo, demo
 
-SMALL = {"training.epochs": 1, "decoder.embedding_units": 16, "decoder.lstm_units": 32}
+
+@pytest.fixture(scope="module")
+def small(world) -> dict[str, Any]:
+    """One epoch of a small decoder, and an encoder that sees the mean colour alone."""
+    return {
+        "training.epochs": 1,
+        "decoder.embedding_units": 16,
+        "decoder.lstm_units": 32,
+        "encoder.name": world.options["encoder.name"],
+    }
 
 
 @pytest.fixture(scope="module")
-def done(world, tmp_path_factory) -> tuple[Path, Demo]:
+def done(small, tmp_path_factory) -> tuple[Path, Demo]:
     folder = tmp_path_factory.mktemp("demo") / "out"
-    return folder, demo(folder, images=60, overrides=SMALL)
+    return folder, demo(folder, images=60, overrides=small)
 
 
 def test_the_demo_draws_trains_evaluates_captions_and_reports(done):
@@ -41,11 +51,11 @@ def test_it_says_what_it_did_where_it_is_and_what_to_try_next(done):
     assert sum(line.startswith("  images/scene-") for line in found.lines) == 3
 
 
-def test_a_second_demo_takes_the_place_of_the_first(done):
+def test_a_second_demo_takes_the_place_of_the_first(small, done):
     folder, first = done
     notes = folder / "notes.txt"
     notes.write_text("mine")
-    second = demo(folder, images=60, overrides=SMALL)
+    second = demo(folder, images=60, overrides=small)
     assert second.test == first.test
     assert notes.read_text() == "mine"
 
@@ -76,10 +86,10 @@ def test_a_demo_at_work_keeps_its_files(tmp_path):
     assert not (tmp_path / "data").exists()
 
 
-def test_ctrl_c_ends_the_demo(world, tmp_path):
+def test_ctrl_c_ends_the_demo(small, tmp_path):
     def interrupt() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        demo(tmp_path / "out", images=60, overrides=SMALL, progress=ActingProgress("epoch 1", 1, interrupt))
+        demo(tmp_path / "out", images=60, overrides=small, progress=ActingProgress("epoch 1", 1, interrupt))
     assert not list((tmp_path / "out" / "run").glob("evaluation-*"))

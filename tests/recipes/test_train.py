@@ -55,6 +55,15 @@ def refused(error: type[CutlineError], *arguments: Any, **options: Any) -> str:
     return str(raised.value)
 
 
+@pytest.fixture
+def begun_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs end where training would begin; all that defines them is there by then."""
+    monkeypatch.setattr(
+        "cutline.recipes.train.train_phases",
+        lambda corridor, resume, progress: Run(str(corridor.folder), (), 0, interrupted=True),
+    )
+
+
 def test_a_run_folder_holds_everything_that_defines_it(world, trained):
     folder = Path(trained.folder)
     assert {path.name for path in folder.iterdir()} >= {
@@ -94,17 +103,17 @@ def test_a_run_captions_a_picture_it_never_saw(trained, tmp_path):
     assert set(hypothesis.tokens) <= set(Vocabulary.load(Path(trained.folder) / "vocabulary.json").tokens)
 
 
+@pytest.mark.usefixtures("begun_only")
 def test_the_vocabulary_knows_train_captions_only(world, tmp_path):
     table = write_table(tmp_path / "data", 9, "image,caption,split", ",train")
     lines = table.read_text().splitlines()
     lines[-2:] = [line.replace("blue", "violet").replace(",train", ",val") for line in lines[-2:]]
     table.write_text("\n".join(lines) + "\n")
-    progress = ActingProgress("epoch 1", 1, interrupt)
-    run = train(table, run=tmp_path / "run", overrides=world.options, progress=progress)
+    progress = ActingProgress()
+    train(table, run=tmp_path / "run", overrides=world.options, progress=progress)
     assert "violet" not in Vocabulary.load(tmp_path / "run" / "vocabulary.json")
     assert load_splits(tmp_path / "run" / "split.csv")["photos/08.png"] == "val"
     assert any("66.7% of val" in note for note in progress.notes)
-    assert run.interrupted
 
 
 def test_a_run_folder_that_exists_is_never_written_to(world, trained, tmp_path):
@@ -181,80 +190,91 @@ def test_a_damaged_checkpoint_is_refused(world, trained, tmp_path):
     assert message.startswith(f"{checkpoint}: the checkpoint is damaged")
 
 
-def test_a_run_interrupted_again_and_again_ends_like_one_that_was_not(world, trained, tmp_path):
-    folder = tmp_path / "run"
-    first = train(
-        world.table,
-        "show_tell",
-        folder,
-        overrides=world.options,
-        progress=ActingProgress("epoch 1", 3, interrupt),
-    )
-    assert (first.interrupted, first.history, first.best_epoch) == (True, (), 0)
-    with pytest.raises(BundleError, match=r"no epoch of this run was finished; train it with --resume"):
-        Captioner.load(folder)
-    second = train(world.table, run=folder, resume=True, progress=ActingProgress("epoch 2", 4, interrupt))
-    assert (second.interrupted, len(second.history), second.best_epoch) == (True, 1, 1)
-    assert Captioner.load(folder).caption(world.table.parent / "photos" / "00.png")[0].tokens
-    last = train(world.table, run=folder, resume=True)
-    assert not last.interrupted
-    same(last.history, trained.history)
-    same(load_history(folder / "history.csv"), trained.history)
-    assert last.best_epoch == trained.best_epoch
-
-
 KILLED = """
 import os, signal, sys
 from tests.fakes import ActingProgress
 from cutline.recipes.train import train
 
 kill = ActingProgress("epoch 2", 4, lambda: os.kill(os.getpid(), signal.SIGKILL))
-train(sys.argv[1], "show_tell", sys.argv[2], overrides={overrides!r}, progress=kill)
+train(sys.argv[1], run=sys.argv[2], resume=True, progress=kill)
 """
 
 
-def test_a_run_killed_in_the_middle_of_an_epoch_ends_like_one_that_was_not(world, trained, tmp_path):
-    folder = tmp_path / "run"
-    code = KILLED.format(overrides=world.options)
-    root = Path(__file__).parents[2]
+def kill_in_the_second_epoch(table: Path, folder: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", code, str(world.table), str(folder)],
-        cwd=root,
+        [sys.executable, "-c", KILLED, str(table), str(folder)],
+        cwd=Path(__file__).parents[2],
         capture_output=True,
         check=False,
     )
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     assert len(load_history(folder / "history.csv")) == 1
+
+
+def stop_before_the_second_checkpoint(path: Path, checkpoint: Any) -> None:
+    if len(checkpoint.history) == 2:
+        raise KeyboardInterrupt
+    save_checkpoint(path, checkpoint)
+
+
+@pytest.mark.timeout(600)  # four times as long as the others, on a busy machine too
+def test_a_run_stopped_again_and_again_ends_like_one_that_was_not(world, trained, tmp_path, monkeypatch):
+    folder = tmp_path / "run"
+    in_the_first_epoch = ActingProgress("epoch 1", 3, interrupt)
+    run = train(world.table, "show_tell", folder, overrides=world.options, progress=in_the_first_epoch)
+    assert (run.interrupted, run.history, run.best_epoch) == (True, (), 0)
+    with pytest.raises(BundleError, match=r"no epoch of this run was finished; train it with --resume"):
+        Captioner.load(folder)
+
+    kill_in_the_second_epoch(world.table, folder)
+    assert Captioner.load(folder).caption(world.table.parent / "photos" / "00.png")[0].tokens
+
+    with monkeypatch.context() as patch:
+        # The bundle of the second epoch is there already; the epoch is repeated.
+        patch.setattr("cutline.recipes.epoch_keeper.save_checkpoint", stop_before_the_second_checkpoint)
+        run = train(world.table, run=folder, resume=True)
+    assert (run.interrupted, len(run.history), run.best_epoch) == (True, 1, 1)
+
     run = train(world.table, run=folder, resume=True)
+    assert not run.interrupted
     same(run.history, trained.history)
+    same(load_history(folder / "history.csv"), trained.history)
+    assert run.best_epoch == trained.best_epoch
 
 
 @pytest.fixture(scope="module")
-def mended(world: World, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, list[str]]:
+def mended(world: World, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, ActingProgress]:
     """A run over few images, one of them cut off, one gone, and a caption longer than the maximum."""
     folder = tmp_path_factory.mktemp("mended")
-    table = write_table(folder / "data", 12)
+    table = write_table(folder / "data", 30)
     picture = folder / "data" / "photos" / "03.png"
     picture.write_bytes(picture.read_bytes()[:40])
     (folder / "data" / "photos" / "04.png").unlink()
     with table.open("a") as stream:
         stream.write("photos/05.png,blue all over and over and over and over again\n")
     progress = ActingProgress()
-    options = {**world.options, "text.max_length": 6, "training.epochs": 1, "training.batch_size": 64}
-    return train(table, run=folder / "run", overrides=options, progress=progress), progress.warnings
+    options = world.options | {
+        "text.max_length": 6,
+        "training.epochs": 1,
+        "training.batch_size": 64,
+        "training.validation_images": 2,
+    }
+    return train(table, run=folder / "run", overrides=options, progress=progress), progress
 
 
 def test_broken_images_are_left_out_and_listed_and_training_goes_on(mended):
-    run, warnings = mended
+    run, progress = mended
     assert len(run.history) == 1
     problems = {kind: (where, message) for kind, where, message in listed(run.folder)}
     assert problems["unreadable image"][0] == "photos/03.png"
     assert problems["missing image"][0] == "photos/04.png"
     splits = load_splits(Path(run.folder) / "split.csv")
-    assert len(splits) == 10
+    assert len(splits) == 28
     assert not {"photos/03.png", "photos/04.png"} & set(splits)
     assert {problem.kind for problem in run.problems} == {"unreadable image", "missing image", "long caption"}
-    assert warnings == [f"3 rows or images left out or mended; see {Path(run.folder) / 'problems.csv'}"]
+    assert progress.warnings == [
+        f"3 rows or images left out or mended; see {Path(run.folder) / 'problems.csv'}"
+    ]
 
 
 def test_a_caption_longer_than_the_maximum_is_cut_and_listed(mended):
@@ -363,15 +383,14 @@ def test_what_a_killed_run_left_half_written_is_removed_by_the_next_one(tmp_path
         assert sorted(path.name for path in folder.iterdir() if path.name != ".lock") == ["history.csv"]
 
 
+@pytest.mark.usefixtures("begun_only")
 def test_resuming_notices_another_encoder_behind_the_same_name(world, tmp_path):
     import keras
 
     encoder = tmp_path / "mine.keras"
     shutil.copy(world.options["encoder.name"], encoder)
     options = {**world.options, "encoder.name": str(encoder)}
-    train(
-        world.table, run=tmp_path / "run", overrides=options, progress=ActingProgress("epoch 2", 1, interrupt)
-    )
+    train(world.table, run=tmp_path / "run", overrides=options)
     image = keras.Input((8, 8, 3))
     keras.Model(image, keras.layers.GlobalMaxPooling2D()(keras.layers.Rescaling(1 / 255)(image))).save(
         encoder
@@ -401,6 +420,7 @@ def test_the_command_that_started_a_run_resumes_it(world, trained, tmp_path):
         assert run.history == trained.history
 
 
+@pytest.mark.usefixtures("begun_only")
 def test_a_preset_may_be_named_in_the_file_or_among_the_assignments(world, tmp_path):
     file = tmp_path / "merge.toml"
     file.write_text('preset = "merge"\n')
@@ -409,7 +429,6 @@ def test_a_preset_may_be_named_in_the_file_or_among_the_assignments(world, tmp_p
             world.table,
             run=tmp_path / str(number),
             overrides=world.options,
-            progress=ActingProgress("epoch 1", 1, interrupt),
             **arguments,
         )
         config = validate(RunConfig, read_toml(Path(run.folder) / "config.toml"))
@@ -418,22 +437,7 @@ def test_a_preset_may_be_named_in_the_file_or_among_the_assignments(world, tmp_p
     assert message == f"preset is 'show_tell' in --preset but 'merge' in {file}; name one"
 
 
-def test_only_so_many_val_images_are_captioned(world, tmp_path):
-    progress = ActingProgress()
-    options = {**world.options, "training.validation_images": 2, "training.epochs": 1}
-    train(world.table, run=tmp_path / "run", overrides=options, progress=progress)
+def test_only_so_many_val_images_are_captioned(mended):
+    run, progress = mended
+    assert list(load_splits(Path(run.folder) / "split.csv").values()).count("val") > 2
     assert ("captioning", 2) in progress.stages
-
-
-def test_a_kill_between_bundle_and_checkpoint_repeats_the_epoch(world, trained, tmp_path, monkeypatch):
-    def stop(path: Path, checkpoint: Any) -> None:
-        if len(checkpoint.history) == 2:
-            raise KeyboardInterrupt
-        save_checkpoint(path, checkpoint)
-
-    monkeypatch.setattr("cutline.recipes.epoch_keeper.save_checkpoint", stop)
-    run = train(world.table, "show_tell", tmp_path / "run", overrides=world.options)
-    assert (run.interrupted, len(run.history)) == (True, 1)
-    monkeypatch.undo()
-    run = train(world.table, run=tmp_path / "run", resume=True)
-    same(run.history, trained.history)
