@@ -16,11 +16,21 @@ from tests.doc_examples import (
     Workshop,
     console_parser,
     prepare_environment,
+    trains,
 )
 
 # TensorFlow reads both when it is imported, which the first heavy example does.
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+
+
+_LONGEST_FIRST = ("README.md", "tests/recipes/", "docs/", "tests/training/", "tests/models/")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where processes share the tests, begin with files that train: none must be left alone at the end."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: not item.nodeid.startswith(_LONGEST_FIRST))
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +50,10 @@ def at_work(
     cache = tmp_path_factory.getbasetemp() / "examples-cache"
     for name, value in prepare_environment(cache).items():
         monkeypatch.setenv(name, value)
-    monkeypatch.chdir(workshop.folder_of(Path(request.node.path)))
+    document = Path(request.node.path)
+    if trains(document):
+        monkeypatch.setattr("cutline.models.presets.PRESETS", workshop.presets_for(document))
+    monkeypatch.chdir(workshop.folder_of(document))
 
 
 _documents = Sybil(

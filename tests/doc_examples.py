@@ -14,9 +14,10 @@ import re
 import shlex
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sybil import Document, Example, Region
 from sybil.document import PythonDocStringDocument
@@ -24,15 +25,15 @@ from sybil.example import NotEvaluated
 from sybil.parsers.markdown import CodeBlockParser
 from sybil.parsers.markdown.lexers import RawFencedCodeBlockLexer
 
+from cutline.models.presets import PRESETS
+
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE | doctest.IGNORE_EXCEPTION_DETAIL
 IMAGES = 60
-_SMALL = {
-    "decoder.lstm_units": 64,
-    "decoder.embedding_units": 64,
-    "training.batch_size": 16,
-    "training.epochs": 4,
-    "training.learning_rate": 0.01,
-}
+_SMALL_DECODER = {"embedding_units": 16, "lstm_units": 32, "attention_units": 16}
+# Enough to learn that captions have words, in a few epochs of few images.
+_LEARNS_FAST = {"batch_size": 16, "learning_rate": 0.02}
+_SHORT = {"training.epochs": 3, "self_critical.epochs": 0}
+_REAL_ENCODER = "<!--- encoder: real -->"
 _TRAINS_ITSELF = re.compile(r"""(--run\s+|run=["'])runs/first""")
 
 
@@ -40,7 +41,8 @@ class Workshop:
     """Folders in which examples run: one per document, each with a small drawn data set.
 
     ``captions.csv`` and ``photos/`` are the data, ``new.jpg`` and ``holiday/`` unseen images, and
-    ``runs/first`` a small trained run, except where a document trains it before its readers' eyes.
+    ``runs/first`` a small trained run, except where a document trains it before its readers' eyes. What
+    examples train is smaller than it is for readers: see :meth:`presets_for`.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -55,9 +57,24 @@ class Workshop:
             made = self._folder / f"{len(self._folders)}-{document.stem}"
             shutil.copytree(self._data(), made)
             if "runs/first" in text and not _TRAINS_ITSELF.search(text):
-                shutil.copytree(self._run(), made / "runs" / "first")
+                shutil.copytree(
+                    self._run("real" if _REAL_ENCODER in text else "small"), made / "runs" / "first"
+                )
             self._folders[document] = made
         return self._folders[document]
+
+    def presets_for(self, document: Path) -> dict[str, Mapping[str, Any]]:
+        """Return all presets with few units, and with an encoder that sees 16 mean colours.
+
+        A document that speaks of the default encoder has ``<!--- encoder: real -->`` in it.
+        """
+        if _REAL_ENCODER in document.read_text(encoding="utf-8"):
+            return {name: _smaller(values) for name, values in PRESETS.items()}
+        name = str(self._small_encoder())
+        return {
+            preset: {**_smaller(values), "encoder": {**values.get("encoder", {}), "name": name}}
+            for preset, values in PRESETS.items()
+        }
 
     def _data(self) -> Path:
         folder = self._folder / "data"
@@ -65,14 +82,36 @@ class Workshop:
             _draw(folder)
         return folder
 
-    def _run(self) -> Path:
-        run = self._folder / "run"
+    def _run(self, encoder: str) -> Path:
+        """Train a run once; the presets are those of the document that asks for it."""
+        run = self._folder / f"run-{encoder}"
         if not run.exists():
             from cutline import train
 
             data = self._data()
-            train(data / "captions.csv", run=run, images=data / "photos", overrides=_SMALL)
+            train(data / "captions.csv", run=run, images=data / "photos", overrides=_SHORT)
         return run
+
+    def _small_encoder(self) -> Path:
+        path = self._folder / "mean_colours.keras"
+        if not path.exists():
+            import keras
+
+            image = keras.Input((32, 32, 3))
+            regions = keras.layers.AveragePooling2D(8)(keras.layers.Rescaling(1 / 255)(image))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            keras.Model(image, regions).save(path)
+        return path
+
+
+def _smaller(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Give a preset few units that learn fast, and self-critical epochs of one step."""
+    changes = {
+        "decoder": _SMALL_DECODER,
+        "training": _LEARNS_FAST,
+        "self_critical": {"images": IMAGES},
+    }
+    return {**values, **{group: {**values.get(group, {}), **own} for group, own in changes.items()}}
 
 
 def _draw(folder: Path) -> None:
@@ -211,6 +250,12 @@ class NamedFileParser:
 def console_parser() -> CodeBlockParser:
     """Return the parser of console blocks."""
     return CodeBlockParser(language="console", evaluator=run_console)
+
+
+def trains(document: Path) -> bool:
+    """Tell whether examples of a document train, or use a trained run."""
+    text = document.read_text(encoding="utf-8")
+    return bool(re.search(r"^\$ cutline train|cutline\.train\(|runs/first", text, re.MULTILINE))
 
 
 def prepare_environment(cache: Path) -> dict[str, str]:
