@@ -19,7 +19,7 @@ from cutline.training.history import load_history
 
 @pytest.fixture(scope="module")
 def options(world: World) -> dict[str, Any]:
-    """Four regions per picture, a decoder that looks at them, and two epochs of each objective."""
+    """Four regions per picture, two epochs of each objective, and everything that can be mixed in."""
     import keras
 
     image = keras.Input((8, 8, 3))
@@ -34,10 +34,18 @@ def options(world: World) -> dict[str, Any]:
         "training.weight_average": 0.9,
         "training.label_smoothing": 0.05,
         "training.precision": "float32",
+        "decoder.word_dropout": 0.2,
+        "decoder.sentinel": True,
+        "training.scheduled_sampling": 0.5,
+        "training.attention_penalty": 1.0,
+        "training.captions_together": 2,
+        "training.flip": "auto",
         "self_critical.epochs": 2,
-        "self_critical.images": 6,
+        "self_critical.images": 20,
         "self_critical.max_length": 6,
         "self_critical.learning_rate": 0.003,
+        "self_critical.neighbours": 3,
+        "self_critical.bleu_4": 1.0,
         "decoding.beam_size": 2,
     }
 
@@ -73,30 +81,6 @@ def test_a_run_with_both_phases_is_evaluated(world, attending, tmp_path):
     assert (tmp_path / "out" / "report.html").exists()
 
 
-MIXED = {
-    "decoder.word_dropout": 0.2,
-    "decoder.sentinel": True,
-    "training.scheduled_sampling": 0.5,
-    "training.attention_penalty": 1.0,
-    "training.captions_together": 2,
-    "training.flip": "auto",
-    "self_critical.neighbours": 3,
-    "self_critical.bleu_4": 1.0,
-}
-
-
-def test_a_run_with_everything_mixed_in_ends_the_same_when_it_was_interrupted(world, options, tmp_path):
-    chosen = options | MIXED | {"self_critical.epochs": 1}
-    whole = train(world.table, "attend", tmp_path / "whole", overrides=chosen)
-    for epoch in ("epoch 2", "epoch 3"):
-        folder = tmp_path / epoch
-        stop = ActingProgress(epoch, 2, interrupt)
-        assert train(world.table, "attend", folder, overrides=chosen, progress=stop).interrupted
-        same(train(world.table, run=folder, resume=True), whole)
-    captioner = Captioner.load(tmp_path / "whole")
-    assert captioner.caption(world.table.parent / "photos" / "00.png")[0].tokens
-
-
 @pytest.mark.parametrize(
     "option", ["decoder.sentinel=true", "training.attention_penalty=0.5"], ids=lambda option: option
 )
@@ -108,14 +92,13 @@ def test_options_of_attention_are_refused_without_it_before_anything_is_written(
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("epoch", ["epoch 2", "epoch 3", "epoch 4"])
-def test_an_interrupted_run_ends_like_one_that_was_not(world, options, attending, tmp_path, epoch):
+def test_a_run_interrupted_in_both_phases_ends_like_one_that_was_not(world, options, attending, tmp_path):
     folder = tmp_path / "run"
-    part = train(
-        world.table, "attend", folder, overrides=options, progress=ActingProgress(epoch, 2, interrupt)
-    )
-    assert part.interrupted
-    assert len(part.history) == int(epoch[-1]) - 1
+    for epoch, steps in ((2, 2), (4, 1)):
+        begun = {"resume": True} if folder.exists() else {"preset": "attend", "overrides": options}
+        stopped = ActingProgress(f"epoch {epoch}", steps, interrupt)
+        part = train(world.table, run=folder, progress=stopped, **begun)
+        assert (part.interrupted, len(part.history)) == (True, epoch - 1)
     same(train(world.table, run=folder, resume=True), attending)
 
 
