@@ -51,7 +51,7 @@ def options(world: World) -> dict[str, Any]:
         "fine_tune.decoder_learning_rate": 0.02,
         "fine_tune.batch_norm": "trained",
         "self_critical.epochs": 1,
-        "self_critical.images": 6,
+        "self_critical.images": 20,
         "self_critical.max_length": 6,
         "decoding.beam_size": 2,
         "decoding.consensus": 0,
@@ -110,19 +110,19 @@ def test_the_bundle_carries_the_tuned_encoder_and_says_so(world, tuned):
     assert now["weights_sha256"] == Captioner.load(folder).session.encoder.fingerprint()["weights_sha256"]
 
 
-@pytest.mark.parametrize("ends_with", ["self_critical", "fine_tune"])
-def test_an_evaluation_gives_the_figures_of_the_best_epoch(world, options, tuned, tmp_path, ends_with):
-    run = tuned
-    if ends_with == "fine_tune":
-        options = options | {"self_critical.epochs": 0}
-        run = train(world.table, "attend", tmp_path / "run", overrides=options)
-    result = evaluate(run.folder, world.table, split="val", out=tmp_path / "out")
+def evaluates_to_its_best_epoch(run: Run, world: World, out: Path) -> None:
+    result = evaluate(run.folder, world.table, split="val", out=out)
     best = run.history[run.best_epoch - 1]
     assert result.scores.cider_d == pytest.approx(best.cider_d)
     assert result.loss == pytest.approx(best.val_loss, rel=1e-5)
-    assert (tmp_path / "out" / "report.html").exists()
+    assert (out / "report.html").exists()
 
 
+def test_an_evaluation_gives_the_figures_of_the_best_epoch(world, tuned, tmp_path):
+    evaluates_to_its_best_epoch(tuned, world, tmp_path / "out")
+
+
+@pytest.mark.slow
 def test_the_bundle_captions_alike_in_a_fresh_process(world, tuned):
     photo = world.table.parent / "photos" / "01.png"
     here = Captioner.load(tuned.folder).caption(photo)[0]
@@ -142,14 +142,15 @@ def test_the_bundle_captions_alike_in_a_fresh_process(world, tuned):
     assert float(log_probability) == pytest.approx(here.log_probability, rel=1e-5)
 
 
-@pytest.mark.parametrize("stage", ["epoch 4", pytest.param("epoch 5", marks=pytest.mark.slow)])
-def test_an_interrupted_run_ends_like_one_that_was_not(world, options, tuned, tmp_path, stage):
+def test_a_run_interrupted_in_every_phase_ends_like_one_that_was_not(world, options, tuned, tmp_path):
     folder = tmp_path / "run"
-    part = train(
-        world.table, "attend", folder, overrides=options, progress=ActingProgress(stage, 2, interrupt)
-    )
-    assert part.interrupted
-    assert len(part.history) == int(stage[-1]) - 1
+    stopped = ActingProgress("epoch 4", 2, interrupt)
+    part = train(world.table, "attend", folder, overrides=options, progress=stopped)
+    assert (part.interrupted, len(part.history)) == (True, 3)
+    stopped = ActingProgress("epoch 5", 1, interrupt)
+    part = train(world.table, run=folder, resume=True, progress=stopped)
+    assert (part.interrupted, len(part.history)) == (True, 4)
+    evaluates_to_its_best_epoch(part, world, tmp_path / "out")
     same(train(world.table, run=folder, resume=True), tuned)
 
 
