@@ -14,7 +14,12 @@ import numpy as np
 import pytest
 
 PROGRAM = Path(__file__).with_name("ten_steps.py")
-DECODERS = ("attend", "merge", "show_tell", "up_down")
+DECODERS = (
+    "attend",
+    "show_tell",
+    pytest.param("merge", marks=pytest.mark.slow),
+    pytest.param("up_down", marks=pytest.mark.slow),
+)
 FASTER_TO_COMPILE = "--xla_backend_optimization_level=0"
 
 pytestmark = [
@@ -25,12 +30,18 @@ pytestmark = [
 ]
 
 
+def asked_for(session: pytest.Session) -> list[str]:
+    """Name the decoders of the tests that will be run."""
+    chosen = (getattr(item, "callspec", None) for item in session.items if item.path == Path(__file__))
+    return sorted({call.params["name"] for call in chosen if call is not None})
+
+
 @pytest.fixture(scope="module")
-def under() -> dict[str, dict[str, Any]]:
+def under(request: pytest.FixtureRequest) -> dict[str, dict[str, Any]]:
     """What ten steps showed under each backend, each in a process of its own, side by side."""
     started = {
         backend: subprocess.Popen(
-            [sys.executable, PROGRAM],
+            [sys.executable, PROGRAM, *asked_for(request.session)],
             env={
                 **os.environ,
                 "KERAS_BACKEND": backend,

@@ -59,6 +59,7 @@ def test_the_loss_falls_and_counts_no_padding():
     assert last.reward == 0
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_the_encoder_moves_at_its_own_rate_and_does_not_decay():
     moved = []
     for rate in (0.01, 0.0001):
@@ -72,6 +73,7 @@ def test_the_encoder_moves_at_its_own_rate_and_does_not_decay():
     assert moved == pytest.approx([0.01, 0.0001], rel=0.01)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_averages_are_lent_and_given_back_with_a_fingerprint_of_their_own():
     trainer = learner(average=0.9)
     train(trainer, 5)
@@ -84,6 +86,7 @@ def test_averages_are_lent_and_given_back_with_a_fingerprint_of_their_own():
     assert encoder.fingerprint() == fingerprint
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_a_restored_trainer_goes_on_in_the_same_way():
     one, other = learner(average=0.9), learner(average=0.9)
     train(one, 3)
@@ -95,6 +98,7 @@ def test_a_restored_trainer_goes_on_in_the_same_way():
     assert all(np.array_equal(array, other.state()[key]) for key, array in one.state().items())
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_a_loss_that_is_no_number_names_the_rate():
     trainer = learner()
     trainer._encoder.model.trainable_variables[0].assign(np.full((1, 1, 3, 4), np.nan, np.float32))

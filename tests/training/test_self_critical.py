@@ -73,6 +73,7 @@ def captions_of(trainer: SelfCriticalTrainer) -> list[str]:
     return [hypotheses[0].text for hypotheses in found]
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_draws_keep_to_temperature_lengths_and_repetitions_as_asked(monkeypatch):
     trainer, (batch,) = learner(), batches(1)
     usual = trainer.self_critical
@@ -112,6 +113,7 @@ def test_what_is_rewarded_is_written_more_often_whatever_people_wrote(monkeypatc
     assert last > 0.9
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_equal_rewards_change_nothing(monkeypatch):
     trainer = learner(lambda images, _: np.full(len(images), 3.0))
     before = trainer.decoder.get_weights()
@@ -120,6 +122,7 @@ def test_equal_rewards_change_nothing(monkeypatch):
         np.testing.assert_allclose(old, new, atol=1e-7)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_one_seed_draws_the_same_captions_and_another_epoch_others(monkeypatch):
     seen: list[list[str]] = []
 
@@ -155,6 +158,7 @@ def test_the_weights_of_tokens_are_advantages_and_shares():
     assert len(np.unique(people[people > 0])) == 1
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_a_loss_that_is_no_number_ends_training_in_one_line(monkeypatch):
     trainer = learner(lambda images, _: np.full(len(images), np.nan))
     with pytest.raises(RunError, match=r"became .*nan.* in epoch 3; lower self_critical\.learning_rate"):

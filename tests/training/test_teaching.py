@@ -146,6 +146,7 @@ def test_the_penalty_needs_attention(name):
         Teaching(decoder(name), TrainingOptions(attention_penalty=1.0))
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("name", ["show_tell", "attend"])
 def test_a_restored_trainer_goes_on_drawing_where_it_was(name):
     changes: dict[str, Any] = {"scheduled_sampling": 0.8, "epochs": 2}

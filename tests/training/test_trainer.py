@@ -70,10 +70,11 @@ def captions_of(decoder: Decoder) -> list[str]:
     ("name", "precision"),
     [
         ("show_tell", "float32"),
-        ("merge", "float32"),
-        ("attend", "float32"),
         ("attend", "bfloat16"),
         ("up_down", "float32"),
+        # What these two do step by step is compared with another backend in test_backends.
+        pytest.param("merge", "float32", marks=pytest.mark.slow),
+        pytest.param("attend", "float32", marks=pytest.mark.slow),
     ],
 )
 def test_it_learns_what_the_features_say(name, precision):
@@ -147,6 +148,7 @@ def test_a_state_of_another_model_is_refused_and_nothing_is_loaded(continued):
     assert equal(other.state(), before)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_a_loss_that_is_no_number_ends_training_in_one_line():
     broken = trainer()
     broken.decoder.predict_token.bias.assign(np.full(len(VOCABULARY), np.nan, np.float32))
@@ -186,6 +188,7 @@ def test_biases_and_scales_do_not_decay():
     assert np.abs(np.asarray(kernel)).sum() == pytest.approx(0.75 * before, rel=1e-4)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_averaged_weights_are_lent_and_taken_back():
     learner = trainer(weight_average=0.5)
     kernel = learner.decoder.image_cell.kernel
@@ -202,6 +205,7 @@ def test_averaged_weights_are_lent_and_taken_back():
     np.testing.assert_array_equal(np.asarray(kernel), weights)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_without_averaging_the_weights_are_themselves():
     learner = trainer()
     one_epoch(learner)
@@ -210,6 +214,7 @@ def test_without_averaging_the_weights_are_themselves():
         np.testing.assert_array_equal(np.asarray(learner.decoder.image_cell.kernel), before)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_an_average_goes_on_after_a_stop():
     straight, resumed = (trainer(weight_average=0.9, seed=seed) for seed in (0, 3))
     one_epoch(straight)
