@@ -151,7 +151,14 @@ def real_captions(shared_folder) -> dict[str, list[str]]:
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize("change", ["fifth caption", "shuffled", "dropped words"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "fifth caption",
+        pytest.param("shuffled", marks=pytest.mark.slow),
+        pytest.param("dropped words", marks=pytest.mark.slow),
+    ],
+)
 def test_real_captions_score_as_with_coco(real_captions, change):
     rng = random.Random(5)
     references = {image_id: captions[:4] for image_id, captions in real_captions.items()}
