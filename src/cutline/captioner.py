@@ -21,9 +21,10 @@ from cutline.ensembles import EnsembleSession, Pixels, encode_images, read_image
 from cutline.errors import ConfigError, ImageError
 from cutline.explaining import explain
 from cutline.records import CaptionedImage, Explanation, Hypothesis
-from cutline.runtime import Bundle, Session, load_bundle, open_session
+from cutline.runtime import Bundle, Session, load_bundle
 from cutline.runtime.bundle import find_bundle
 from cutline.runtime.confidence import Confidence, TrainingFeatures
+from cutline.runtime.sessions import load_with_session
 from cutline.text.vocabulary import END_ID, START_ID
 from cutline.wishes import NEVER_WRITTEN, NO_WISHES, Wishes, filters_of
 from cutline.writing import Writer, check_n_best
@@ -143,9 +144,10 @@ class Captioner:
             ConfigError: The list of models is empty.
         """
         models = [model] if isinstance(model, (str, Path)) else model
-        bundles = [load_bundle(find_bundle(Path(one)), weights=False) for one in models]
-        if len(bundles) == 1:
-            return cls(bundles[0], open_session(bundles[0]))
+        folders = [find_bundle(Path(one)) for one in models]
+        if len(folders) == 1:
+            return cls(*load_with_session(folders[0]))
+        bundles = [load_bundle(folder, weights=False) for folder in folders]
         session = EnsembleSession.open(bundles)
         return cls(together(bundles), session)
 

@@ -94,9 +94,11 @@ def test_a_page_knows_what_python_knows_of_decoding(bundle):
 
 
 @pytest.mark.parametrize("options", [{"temperature": 1.0}, {"beam_size": 4, "groups": 2}])
-def test_options_that_the_page_cannot_follow_are_refused(bundle, options):
+def test_options_that_the_page_cannot_follow_are_refused(bundle, runtime, tmp_path, options):
+    other = replace(bundle, decoding=DecodingOptions(**options))
     with pytest.raises(ExportError, match=r"which the page cannot do"):
-        page_settings(replace(bundle, decoding=DecodingOptions(**options)), (8, 6))
+        write_web(other, (8, 6), runtime, tmp_path)
+    assert page_settings(other, (8, 6))["tokens"], "graphs alone can be used in any way"
 
 
 def packed(package: Path, path: Path) -> Path:
@@ -122,7 +124,10 @@ def test_what_is_not_the_runtime_is_refused_with_how_to_get_it(runtime, tmp_path
     (runtime / "dist" / "ort-wasm-simd-threaded.wasm").unlink()
     text = tmp_path / "notes.txt"
     text.write_text("no archive")
+    half = tmp_path / "half.tgz"
+    half.write_bytes(packed(runtime, tmp_path / "whole.tgz").read_bytes()[:-40])
     for package, expected in (
+        (half, "cannot be read"),
         (runtime, "holds no dist/ort-wasm-simd-threaded.wasm"),
         (text, "cannot be read"),
         (tmp_path / "none", "no such file or folder"),

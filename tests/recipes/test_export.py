@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from tests.browser import PHONE, browser
 from cutline.captioner import Captioner
 from cutline.config import DecoderOptions, DecodingOptions
 from cutline.data.images import digest_file
-from cutline.errors import ConfigError, ExportError, RunError
+from cutline.errors import ConfigError, DataError, ExportError, RunError, UnknownNameError
 from cutline.exporting import with_graphs
 from cutline.models.decoders import build_decoder
 from cutline.models.encoders import Encoder
@@ -77,10 +78,46 @@ def test_an_export_is_replaced_and_nothing_else_is(model, tmp_path):
         export(model, out)
     export(model, out, overwrite=True)
     assert (out / "settings.json").exists()
+    mine = out / "caption.py"
+    mine.write_text("print('mine')")
+    with pytest.raises(RunError, match="something else than an export"):
+        export(model, out)
+    assert mine.exists()
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "settings.json").write_text("{}")
+    with pytest.raises(RunError, match="something else than an export"):
+        export(model, other)
     file = tmp_path / "file"
     file.write_text("mine")
     with pytest.raises(RunError, match="a file; name a folder"):
         export(model, file)
+
+
+def test_what_is_read_is_never_replaced(model, tmp_path):
+    for out in (model, model.parent, model / "inside"):
+        with pytest.raises(RunError, match="choose another --out"):
+            export(model, out, overwrite=True)
+    data = photos_with_captions(tmp_path)
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    with pytest.raises(RunError, match="choose another --out"):
+        export(model, photos, encoder_precision="int8", data=data, images=photos, overwrite=True)
+    assert (model / "manifest.json").exists()
+
+
+def test_names_that_are_not_known_are_refused(model, tmp_path):
+    with pytest.raises(UnknownNameError, match="unknown format"):
+        export(model, tmp_path / "out", "Web")  # type: ignore[arg-type]
+    with pytest.raises(UnknownNameError, match="unknown encoder precision"):
+        export(model, tmp_path / "out", encoder_precision="int4")  # type: ignore[arg-type]
+
+
+def test_int8_without_train_images_says_so(model, tmp_path):
+    data = photos_with_captions(tmp_path)
+    val = replace(data, examples=data.of_split("val"))
+    with pytest.raises(DataError, match="no train images"):
+        export(model, tmp_path / "out", encoder_precision="int8", data=val)
 
 
 def test_without_the_runtime_a_page_is_refused_with_how_to_get_it(model, tmp_path, monkeypatch):

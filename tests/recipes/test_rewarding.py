@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -69,3 +70,22 @@ def test_the_reward_asks_neighbours_when_the_options_do(tmp_path):
             # What is said of its neighbour is worth more than what is said of others only if it is asked.
             other, away = reward([0, 0], ["picture b <end>", "picture away <end>"])
             assert (other > away + 1) == bool(neighbours)
+
+
+def test_the_schedule_counts_the_steps_that_are_taken(tmp_path):
+    with FeatureStore.open(tmp_path / "store", {"encoder": "toy"}, (2,)) as store:
+        corridor = make_corridor(store, ANGLES)
+        examples = tuple(
+            replace(
+                example, captions=("one", "two words", "three words here", "four of them here", "a b c d e")
+            )
+            for example in corridor.dataset.examples
+        )
+        corridor = replace(corridor, dataset=replace(corridor.dataset, examples=examples))
+        table = corridor.captions_of("train")
+        for together, steps in ((1, 7), (2, 8)):
+            training = corridor.options.training.model_copy(
+                update={"captions_together": together, "batch_size": 4}
+            )
+            now = replace(corridor, options=corridor.options.model_copy(update={"training": training}))
+            assert now.steps_per_epoch(table) == len(now.train_batches(table, 3)) == steps

@@ -18,7 +18,7 @@ from cutline.exporting import with_graphs
 from cutline.models.decoders import build_decoder
 from cutline.models.encoders import Encoder
 from cutline.models.sessions import decoder_arrays
-from cutline.runtime import Bundle, load_bundle, open_session, save_bundle
+from cutline.runtime import Bundle, Session, load_bundle, open_session, save_bundle, sessions
 from cutline.runtime.onnx_session import OnnxSession
 from cutline.text import Tokenizer, Vocabulary
 from cutline.text.vocabulary import SPECIALS
@@ -112,3 +112,24 @@ def test_captioning_a_photo_loads_no_framework(folder, tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]", done.stderr
+
+
+def test_a_bundle_that_is_replaced_while_it_is_opened_is_opened_anew(folder, tmp_path, monkeypatch):
+    moving = tmp_path / "moving"
+    shutil.copytree(folder, moving)
+    opened: list[Bundle] = []
+    real = sessions.open_session
+
+    def replaced_once(bundle: Bundle) -> Session:
+        opened.append(bundle)
+        if len(opened) == 1:
+            newer = dataclasses.replace(
+                load_bundle(moving), decoding=DecodingOptions(beam_size=1, max_length=3)
+            )
+            save_bundle(newer, moving)
+        return real(bundle)
+
+    monkeypatch.setattr(sessions, "open_session", replaced_once)
+    bundle, _ = sessions.load_with_session(moving)
+    assert len(opened) == 2
+    assert bundle.decoding.max_length == 3

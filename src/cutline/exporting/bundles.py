@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import onnx
 from numpy.typing import NDArray
 
 from cutline.config import DecoderOptions
+from cutline.errors import ExportError
 from cutline.exporting.decoders import LARGEST_TABLE, DecoderParts, decoder_graphs
 from cutline.exporting.encoder import encoder_graph
 from cutline.models.encoders import Encoder, encoder_from_spec
@@ -22,7 +24,11 @@ def encoder_file(encoder: Encoder) -> bytes:
     Raises:
         ExportError: An own network has a layer for which there is no rule.
     """
-    content: bytes = encoder_graph(encoder).SerializeToString()
+    try:
+        content: bytes = encoder_graph(encoder).SerializeToString()
+    except (AttributeError, TypeError, ValueError, onnx.checker.ValidationError) as error:
+        # An own network may hold anything; one that no rule foresaw captions through Keras.
+        raise ExportError(f"encoder {encoder.name}: cannot be written as a graph ({error})") from error
     return content
 
 

@@ -18,6 +18,7 @@ from typing import Any, Final
 from cutline.config import DecodingOptions
 from cutline.errors import ExportError
 from cutline.exporting.bundles import decoder_files
+from cutline.files import DAMAGE
 from cutline.runtime import Bundle
 from cutline.runtime.bundle import DECODER_START, DECODER_STEP, ENCODER_GRAPH
 from cutline.text.vocabulary import END_ID, START_ID
@@ -31,6 +32,10 @@ _RUNTIME: Final = {
     "ort.wasm": "dist/ort-wasm-simd-threaded.wasm",
 }
 _SCRIPT: Final = "ort.wasm.min.js"
+PAGE_SETTINGS: Final = "settings.js"
+PAGE_FILES: Final = (*PAGE, _SCRIPT, PAGE_SETTINGS, "files.js")
+EXPORT: Final = "cutline export"
+"""How the settings of an export name themselves."""
 
 
 def write_web(bundle: Bundle, input_size: tuple[int, int], runtime: Path, folder: Path) -> None:
@@ -47,6 +52,7 @@ def write_web(bundle: Bundle, input_size: tuple[int, int], runtime: Path, folder
         ExportError: The runtime is not what it should be, or the bundle's options ask for what the page
             cannot do.
     """
+    _require_plain(bundle.decoding)
     settings = page_settings(bundle, input_size)
     parts = read_runtime(runtime)
     content = {"ort.mjs": parts["ort.mjs"], "ort.wasm": parts["ort.wasm"], **small_graphs(bundle)}
@@ -54,7 +60,7 @@ def write_web(bundle: Bundle, input_size: tuple[int, int], runtime: Path, folder
     for name in PAGE:
         (folder / name).write_bytes((page / name).read_bytes())
     (folder / _SCRIPT).write_bytes(parts["ort.js"])
-    _write_script(folder / "settings.js", "settings", settings)
+    _write_script(folder / PAGE_SETTINGS, "settings", settings)
     encoded = {name: base64.b64encode(data).decode("ascii") for name, data in content.items()}
     _write_script(folder / "files.js", "files", encoded)
 
@@ -74,14 +80,10 @@ def read_graphs(folder: Path) -> dict[str, Path | bytes]:
 
 
 def page_settings(bundle: Bundle, input_size: tuple[int, int]) -> dict[str, Any]:
-    """Return what the page knows of the model, as JSON values.
-
-    Raises:
-        ExportError: The bundle's options ask for what the page cannot do.
-    """
+    """Return what the page, or another program, has to know of the model, as JSON values."""
     options, vocabulary = bundle.decoding, bundle.vocabulary
-    _require_plain(options)
     return {
+        "format": EXPORT,
         "tokens": list(vocabulary.tokens),
         "joint": " " if vocabulary.tokenizer.level == "word" else "",
         "input_size": {"height": input_size[0], "width": input_size[1]},
@@ -113,7 +115,7 @@ def read_runtime(package: Path) -> dict[str, bytes]:
         raise ExportError(f"{package}: no such file or folder; it should be {RUNTIME_PACKAGE}: {hint}")
     try:
         found = _unpacked(package) if package.is_file() else _of_folder(package)
-    except (OSError, tarfile.TarError) as error:
+    except (*DAMAGE, tarfile.TarError) as error:
         raise ExportError(f"{package}: cannot be read ({error}); {hint}") from error
     missing = [_RUNTIME[name] for name in _RUNTIME if name not in found]
     if missing:

@@ -7,6 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cutline.config import RunConfig
 from cutline.data.batches import (
     CaptionTable,
@@ -68,15 +71,19 @@ class Corridor:
 
     def train_batches(self, table: CaptionTable, epoch: int) -> Batches:
         """Return the batches of one epoch of teacher forcing."""
+        share = self.options.training.captions_together > 1
+        plan = self._plan(table, epoch)
+        return teacher_forcing_batches(table, self.store, self.layer, plan, self._reader(epoch), share)
+
+    def steps_per_epoch(self, table: CaptionTable) -> int:
+        """Count the batches of an epoch of teacher forcing: all epochs have as many."""
+        return len(self._plan(table, 1))
+
+    def _plan(self, table: CaptionTable, epoch: int) -> list[NDArray[np.int64]]:
         options = self.options.training
-        size, seed, together = options.batch_size, options.seed, options.captions_together
-        if together == 1:
-            plan = plan_batches(table.lengths, size, seed, epoch)
-        else:
-            plan = plan_together(table, together, size, seed, epoch)
-        return teacher_forcing_batches(
-            table, self.store, self.layer, plan, self._reader(epoch), share=together > 1
-        )
+        if options.captions_together == 1:
+            return plan_batches(table.lengths, options.batch_size, options.seed, epoch)
+        return plan_together(table, options.captions_together, options.batch_size, options.seed, epoch)
 
     def measured_batches(self, table: CaptionTable) -> Batches:
         """Return the batches on which the teacher-forced figures are measured, in order of length."""

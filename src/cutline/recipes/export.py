@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -13,11 +13,19 @@ import numpy as np
 from cutline.decoding import rescore
 from cutline.errors import ExportError, RunError
 from cutline.exporting.bundles import with_graphs
-from cutline.exporting.web import PAGE, page_settings, read_graphs, write_web
+from cutline.exporting.web import (
+    EXPORT,
+    PAGE_FILES,
+    PAGE_SETTINGS,
+    page_settings,
+    read_graphs,
+    write_web,
+)
 from cutline.files import replacing_folder, write_json
 from cutline.progress import Progress, Silent
-from cutline.recipes.quantising import EncoderPrecision, Precision, with_int8_encoder
+from cutline.recipes.quantising import PRECISIONS, EncoderPrecision, Precision, with_int8_encoder
 from cutline.records import Dataset
+from cutline.registry import require_known
 from cutline.runtime import Bundle, load_bundle
 from cutline.runtime.bundle import GRAPHS, find_bundle
 from cutline.runtime.onnx_session import OnnxSession
@@ -86,9 +94,13 @@ def export(
         ConfigError: An int8 encoder without ``data``.
         DataError: ``data`` cannot be used.
         ExportError: The model cannot be written in this format, or does not agree with what was written.
-        RunError: ``out`` is something else than an export.
+        RunError: ``out`` is something else than an export, or holds, or lies in, what is read.
+        UnknownNameError: There is no such format or precision.
     """
-    folder = Path(out)
+    require_known("format", format, FORMATS)
+    require_known("encoder precision", encoder_precision, PRECISIONS)
+    folder = Path(out).resolve()
+    _require_apart(folder, [model, *(given for given in (data, images, runtime) if given is not None)])
     _require_free(folder, overwrite)
     with progress.stage(f"exporting to {format}", 2, "steps") as stage:
         bundle = load_bundle(find_bundle(Path(model)))
@@ -111,16 +123,35 @@ def export(
     return Exported(folder, sizes, difference, precision)
 
 
+def _require_apart(folder: Path, inputs: Sequence[Any]) -> None:
+    """Refuse to replace what is read, or a folder that holds it."""
+    for given in inputs:
+        if isinstance(given, str | Path):
+            path = Path(given).resolve()
+            if folder == path or folder in path.parents or (path.is_dir() and path in folder.parents):
+                raise RunError(f"{folder}: holds {given}, or lies in it; choose another --out")
+
+
 def _require_free(folder: Path, overwrite: bool) -> None:
     if folder.is_file():
         raise RunError(f"{folder}: a file; name a folder with --out")
     if overwrite or not folder.exists() or not any(folder.iterdir()):
         return
-    if not ((folder / SETTINGS).exists() or all((folder / name).exists() for name in PAGE)):
+    if not _is_export(folder):
         raise RunError(
             f"{folder}: the folder holds something else than an export; choose another --out, or let it be "
             "replaced with --overwrite"
         )
+
+
+def _is_export(folder: Path) -> bool:
+    """Tell whether this recipe wrote all that is in a folder."""
+    names = {path.name for path in folder.iterdir()}
+    settings = folder / (SETTINGS if SETTINGS in names else PAGE_SETTINGS)
+    own = {*GRAPHS, SETTINGS} if settings.name == SETTINGS else set(PAGE_FILES)
+    return (
+        settings.is_file() and names <= own and EXPORT in settings.read_text("utf-8", errors="replace")[:200]
+    )
 
 
 def _runtime(given: str | Path | None) -> Path:
@@ -147,19 +178,21 @@ def _write_onnx(bundle: Bundle, input_size: tuple[int, int], folder: Path) -> di
 
 
 def _compare(bundle: Bundle, session: OnnxSession, written: Bundle) -> float:
-    """Caption made-up images with both; ExportError when they differ."""
+    """Let both read the same captions of made-up images; ExportError when they differ."""
     height, width = session.input_size
     images = np.random.default_rng(0).integers(0, 256, (_IMAGES, height, width, 3), dtype=np.uint8)
-    options = bundle.decoding.model_copy(update={"consensus": 0, "beam_size": 2, "groups": 1})
+    options = bundle.decoding.model_copy(
+        update={"consensus": 0, "temperature": 0.0, "beam_size": 2, "groups": 1}
+    )
+    features = session.encode(images)
+    captions = Writer(session, bundle.vocabulary).write(features, options)
+    tokens = [hypotheses[0].token_ids for hypotheses in captions]
     other = OnnxSession(written)
-    found: list[Any] = []
-    for one in (session, other):
-        features = one.encode(images)
-        captions = Writer(one, bundle.vocabulary).write(features, options)
-        first = [hypotheses[0].token_ids for hypotheses in (found[0][0] if found else captions)]
-        read = rescore(one, features, first, START_ID, END_ID)
-        found.append((captions, np.concatenate([scores.log_probabilities for scores in read])))
-    difference = float(np.abs(found[0][1] - found[1][1]).max(initial=0))
+    one, two = (
+        np.concatenate([read.log_probabilities for read in rescore(each, seen, tokens, START_ID, END_ID)])
+        for each, seen in ((session, features), (other, other.encode(images)))
+    )
+    difference = float(np.abs(one - two).max(initial=0))
     if not difference <= _LARGEST_DIFFERENCE:
         raise ExportError(
             f"what was written gives other log-probabilities than {bundle.folder}: they differ by up to "

@@ -72,7 +72,6 @@ def train_phases(corridor: Corridor, resume: bool, progress: Progress) -> Run:
     interrupted = False
     with ExitStack() as stack:
         try:
-            corridor = with_mirrors(corridor, stack, progress)
             for phase in phases_of(corridor.options):
                 if not _is_over(phase, checkpoint):
                     work = _Work(_for_phase(phase, corridor, stack, progress), decoder, validator, keep)
@@ -104,10 +103,11 @@ def _is_over(phase: Phase, checkpoint: Checkpoint) -> bool:
 
 def _for_phase(phase: Phase, corridor: Corridor, stack: ExitStack, progress: Progress) -> Corridor:
     """Return the corridor with the features that a phase trains on."""
-    tuned = phase.objective == "self_critical" and corridor.options.fine_tune.epochs
-    if not tuned:
+    if phase.objective == "fine_tune":
         return corridor
-    return with_mirrors(with_best_encoder(corridor, stack, progress), stack, progress)
+    if phase.objective == "self_critical" and corridor.options.fine_tune.epochs:
+        corridor = with_best_encoder(corridor, stack, progress)
+    return with_mirrors(corridor, stack, progress)
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ class _Work:
         if phase.objective == "self_critical":
             return _self_critical_trainer(self.corridor, self.decoder, table)
         options = self.corridor.options.training
-        return Trainer(self.decoder, options, -(-len(table) // options.batch_size) * options.epochs)
+        return Trainer(self.decoder, options, self.corridor.steps_per_epoch(table) * options.epochs)
 
     def _hooks(self, phase: Phase, table: CaptionTable, progress: Progress) -> Hooks:
         corridor = self.corridor

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -24,10 +24,11 @@ from cutline.records import Dataset, Example
 from cutline.runtime import Bundle
 from cutline.runtime.bundle import ENCODER_GRAPH
 from cutline.runtime.onnx_session import OnnxSession
-from cutline.voters import Voters
 from cutline.writing import Writer
 
 Precision = Literal["float32", "int8"]
+
+PRECISIONS: Final[tuple[Precision, ...]] = ("float32", "int8")
 
 MOST_LOST: Final = 0.5
 """Points of CIDEr-D that val captions may lose for an encoder of 8 bits to be kept."""
@@ -84,9 +85,13 @@ def with_int8_encoder(
             "an int8 encoder is measured on images: name what the model was trained on with --data"
         )
     dataset = load_for_model(model, data, images, {}, bundle, "val", progress)
-    val = dataset.of_split("val")[:_VAL_IMAGES]
+    train, val = dataset.of_split("train"), dataset.of_split("val")[:_VAL_IMAGES]
+    if not train:
+        raise DataError(
+            f"{dataset.source}: has no train images to measure ranges on; name what was trained on"
+        )
     session = OnnxSession(bundle)
-    batches = _calibration(dataset.of_split("train"), session, progress)
+    batches = _calibration(train, session, progress)
     small = replace(
         bundle,
         graphs={**bundle.graphs, ENCODER_GRAPH: quantise_encoder(bundle.graphs[ENCODER_GRAPH], batches)},
@@ -103,9 +108,9 @@ def _calibration(
     examples: tuple[Example, ...], session: OnnxSession, progress: Progress
 ) -> Iterator[NDArray[np.uint8]]:
     """Yield batches of evenly chosen train images; DataError when none can be read."""
-    step = max(1, len(examples) // _CALIBRATION_IMAGES)
-    found = iter(_decoded(examples[::step], session.input_size))
     wanted, size = min(_CALIBRATION_IMAGES, len(examples)), session.encoder.batch_size
+    places = np.linspace(0, len(examples) - 1, wanted).round().astype(int).tolist()
+    found = iter(_decoded([examples[place] for place in places], session.input_size))
     with progress.stage("measuring ranges", wanted, "images") as stage:
         while wanted and (batch := list(islice(found, min(size, wanted)))):
             yield np.stack(batch)
@@ -113,7 +118,7 @@ def _calibration(
             stage.advance(len(batch))
 
 
-def _decoded(examples: tuple[Example, ...], size: tuple[int, int]) -> Iterator[NDArray[np.uint8]]:
+def _decoded(examples: Sequence[Example], size: tuple[int, int]) -> Iterator[NDArray[np.uint8]]:
     read = 0
     for example in examples:
         try:
@@ -127,7 +132,7 @@ def _decoded(examples: tuple[Example, ...], size: tuple[int, int]) -> Iterator[N
 
 
 def _cider_d(bundle: Bundle, examples: tuple[Example, ...], progress: Progress) -> float:
-    """Return the CIDEr-D of a bundle's captions, everything computed by its graphs."""
+    """Return the CIDEr-D of what a bundle's graphs write, without a consensus, as exports do."""
     session = OnnxSession(bundle)
     encoder = session.encoder
     with tempfile.TemporaryDirectory() as scratch:
@@ -139,7 +144,8 @@ def _cider_d(bundle: Bundle, examples: tuple[Example, ...], progress: Progress) 
             readable = [example for example in examples if example.digest in store]
             if not readable:
                 raise DataError("no val image can be read; name the folder of the images with --images DIR")
-            writer = Writer(session, bundle.vocabulary, Voters.of(bundle))
-            found = caption_examples(writer, feature_reader(store), readable, bundle.decoding, progress)
+            writer = Writer(session, bundle.vocabulary)
+            options = bundle.decoding.model_copy(update={"consensus": 0})
+            found = caption_examples(writer, feature_reader(store), readable, options, progress)
     scorer = make_scorer(readable, bundle.vocabulary.tokenizer)
     return scorer.score(texts_of(found)).cider_d

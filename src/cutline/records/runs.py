@@ -16,7 +16,8 @@ class EpochRecord:
     phase of training: ``"cross_entropy"`` on stored features, ``"fine_tune"`` with the encoder, on pixels, or
     ``"self_critical"``. ``learning_rate`` is that of the epoch's first step, in ``"fine_tune"`` epochs the
     decoder's. In ``"self_critical"`` epochs the train figures are measured on some train captions after the
-    epoch, and ``reward`` is the mean CIDEr-D (0 to 10) of the captions drawn; elsewhere it is 0.
+    epoch, and ``reward`` is the mean of the captions drawn: CIDEr-D (0 to 10) and what options add; elsewhere
+    it is 0.
     """
 
     epoch: int

@@ -22,7 +22,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -67,6 +67,8 @@ class Bundle:
             not fitted, as for small val splits.
         neighbours: Training images with their captions, to be found by likeness; None where they were not to
             be kept.
+        graphs: Content of each graph, or its file in the folder; empty where the network has none.
+        stamp: Of the manifest that it was loaded with, ``""`` before it is saved; see :func:`is_current`.
         details: Scores, fingerprints, package versions: shown to people, not needed to caption.
         folder: Where it was loaded from, ``""`` before it is saved.
     """
@@ -83,6 +85,7 @@ class Bundle:
     graphs: Mapping[str, Path | bytes] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
     folder: str = ""
+    stamp: str = ""
 
     @property
     def vocabulary_size(self) -> int:
@@ -170,8 +173,17 @@ def load_bundle(folder: Path, weights: bool = True) -> Bundle:
             continue
         if isinstance(found, BundleError):
             raise found
-        return found
+        return replace(found, stamp=_stamp(before))
     raise BundleError(f"{folder}: was replaced each of the {_TRIES} times it was read; try again")
+
+
+def is_current(bundle: Bundle) -> bool:
+    """Tell whether the folder of a loaded bundle holds it still: graphs are opened after the check."""
+    return not bundle.stamp or _stamp(_manifest_bytes(Path(bundle.folder))) == bundle.stamp
+
+
+def _stamp(manifest: bytes | None) -> str:
+    return hashlib.sha256(manifest or b"").hexdigest()
 
 
 def _manifest_bytes(folder: Path) -> bytes | None:

@@ -8,20 +8,23 @@ from __future__ import annotations
 
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Final, Literal, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cutline.errors import MissingDependencyError
+from cutline.errors import BundleError, MissingDependencyError
 from cutline.registry import require_known
-from cutline.runtime.bundle import Bundle
+from cutline.runtime.bundle import Bundle, is_current, load_bundle
 
 SESSIONS: Final = {
     "keras": ("cutline.models.sessions", "KerasSession", "tensorflow"),
     "onnx": ("cutline.runtime.onnx_session", "OnnxSession", "onnxruntime"),
 }
 """Name → module, class and the package it needs."""
+
+_TRIES: Final = 3
 
 
 class ImageEncoder(Protocol):
@@ -68,6 +71,28 @@ class Session(Protocol):
     def reorder(self, state: Any, rows: NDArray[np.int64]) -> Any:
         """State whose row i is row ``rows[i]`` of the old one."""
         ...
+
+
+def load_with_session(folder: Path) -> tuple[Bundle, Session]:
+    """Load a bundle without the weights that graphs do without, and the session that computes with it.
+
+    A training may replace the bundle between the two: then both are loaded again, so that they fit.
+
+    Raises:
+        BundleError: As for :func:`cutline.runtime.bundle.load_bundle`, and as for :func:`open_session`.
+        MissingDependencyError: The runtime's package is not installed.
+    """
+    for _ in range(_TRIES):
+        bundle = load_bundle(folder, weights=False)
+        try:
+            session = open_session(bundle)
+        except BundleError:
+            if is_current(bundle):
+                raise
+            continue
+        if is_current(bundle):
+            return bundle, session
+    raise BundleError(f"{folder}: was replaced each of the {_TRIES} times it was opened; try again")
 
 
 def open_session(bundle: Bundle, runtime: str | None = None) -> Session:

@@ -5,6 +5,7 @@
   const { settings, files } = window.cutline;
   const byId = (id) => document.getElementById(id);
   const status = byId("status");
+  const MOST_PIXELS = 16_777_216; // what every browser can draw: above it some draw nothing at all
   let model = null;
 
   function bytesOf(text) {
@@ -52,6 +53,7 @@
   async function caption(file) {
     const decoding = { imageOrientation: "from-image", colorSpaceConversion: "none", premultiplyAlpha: "none" };
     const photo = await createImageBitmap(file, decoding);
+    if (photo.width * photo.height > MOST_PIXELS) throw new Error("the photo is too large for a browser");
     const began = performance.now();
     const rgb = await pixelsOf(photo);
     const seen = await model.see(rgb, settings.input_size.height, settings.input_size.width);
@@ -123,7 +125,6 @@
     const frame = element("div", "frame");
     const text = element("div", "text");
     const line = element("p", "caption", "…");
-    line.lang = settings.language || "";
     text.append(line, element("p", "note", file.name));
     card.append(frame, text);
     byId("photos").prepend(card);
