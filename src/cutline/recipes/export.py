@@ -120,7 +120,7 @@ def export(
             difference = _compare(bundle, session, replace(bundle, graphs=graphs))
             sizes = {path.name: path.stat().st_size for path in sorted(temporary.iterdir())}
         stage.advance(1)
-    return Exported(folder, sizes, difference, precision)
+    return Exported(Path(out), sizes, difference, precision)
 
 
 def _require_apart(folder: Path, inputs: Sequence[Any]) -> None:
