@@ -195,7 +195,7 @@ def test_the_page_captions_photos_in_a_browser_without_a_network_as_python_does(
         shown = tab.ask("[...document.querySelectorAll('.caption')].map(line => line.textContent)")[::-1]
         assert shown[:-1] == expected
         assert shown[-1] == "This is not a photo that the browser can read."
-        # On a phone nothing is wider than the screen, and a word shows where the model looked.
+        # On a phone nothing is wider than the screen.
         tab.open(out / "index.html", PHONE, dark=True)
         assert tab.ask("document.documentElement.scrollWidth") <= PHONE[0]
         assert not tab.complaints

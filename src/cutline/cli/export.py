@@ -74,8 +74,8 @@ def export(
 ) -> int:
     """Write a model for another runtime.
 
-    What was written is read back and compared with the model before it is moved into place. The page captions
-    photos in any browser, from disk and without a network.
+    What was written is read back and compared with the model's graphs before it is moved into place. The page
+    captions photos in a browser, from disk and without a network.
     """
     from cutline.runtime.bundle import find_bundle
 

@@ -52,8 +52,8 @@ def measure_parity(
     """Caption the same images with two sessions of one model.
 
     Args:
-        one: As Keras, in which the model was trained.
-        other: As ONNX Runtime, in which it ships.
+        one: As Keras, in which the model was trained, or the graphs that an export was made of.
+        other: As ONNX Runtime, in which it ships, or what was read back.
         batches: Images, each uint8 (B, H, W, 3) of the sessions' input size.
         vocabulary: The model's.
         options: How captions are written.

@@ -10,9 +10,9 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
-from cutline.decoding import rescore
 from cutline.errors import ExportError, RunError
 from cutline.exporting.bundles import with_graphs
+from cutline.exporting.parity import measure_parity
 from cutline.exporting.web import (
     EXPORT,
     PAGE_FILES,
@@ -29,8 +29,6 @@ from cutline.registry import require_known
 from cutline.runtime import Bundle, load_bundle
 from cutline.runtime.bundle import GRAPHS, find_bundle
 from cutline.runtime.onnx_session import OnnxSession
-from cutline.text.vocabulary import END_ID, START_ID
-from cutline.writing import Writer
 
 Format = Literal["onnx", "web"]
 FORMATS: Final[tuple[Format, ...]] = ("onnx", "web")
@@ -47,8 +45,8 @@ class Exported:
     Attributes:
         out: The folder that was written.
         files: Name of each file in it → its size in bytes.
-        log_probability: Largest difference of a token's log-probability (nats) between the bundle and what
-            was read back, on made-up images; with an int8 encoder, when both read the same features.
+        log_probability: Largest difference of a token's log-probability (nats) between the graphs that were
+            to be exported and what was read back, on made-up images.
         encoder: What the encoder computes with, and why.
     """
 
@@ -184,15 +182,8 @@ def _compare(bundle: Bundle, session: OnnxSession, written: Bundle) -> float:
     options = bundle.decoding.model_copy(
         update={"consensus": 0, "temperature": 0.0, "beam_size": 2, "groups": 1}
     )
-    features = session.encode(images)
-    captions = Writer(session, bundle.vocabulary).write(features, options)
-    tokens = [hypotheses[0].token_ids for hypotheses in captions]
-    other = OnnxSession(written)
-    one, two = (
-        np.concatenate([read.log_probabilities for read in rescore(each, seen, tokens, START_ID, END_ID)])
-        for each, seen in ((session, features), (other, other.encode(images)))
-    )
-    difference = float(np.abs(one - two).max(initial=0))
+    parity = measure_parity(session, OnnxSession(written), [images], bundle.vocabulary, options)
+    difference = parity.log_probability
     if not difference <= _LARGEST_DIFFERENCE:
         raise ExportError(
             f"what was written gives other log-probabilities than {bundle.folder}: they differ by up to "
