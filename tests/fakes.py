@@ -423,3 +423,16 @@ def onnx_decoder(options: Any, arrays: Any, shape: tuple[int, ...]) -> Any:
 
     files = decoder_files(options, arrays, shape)
     return OnnxDecoder(files[DECODER_START], files[DECODER_STEP])
+
+
+def pooling_encoder(size: tuple[int, int], pool: int, scale: float) -> Any:
+    """Return an encoder of an own network: the mean colours of squares, times a scale, as regions."""
+    import keras
+
+    from cutline.models.encoders import Encoder
+
+    image = keras.Input((*size, 3))
+    network = keras.Model(image, keras.layers.AveragePooling2D(pool)(keras.layers.Rescaling(scale)(image)))
+    config = keras.saving.serialize_keras_object(network)
+    taking_bytes = keras.Input((*size, 3), dtype="uint8")
+    return Encoder("means.keras", keras.Model(taking_bytes, network(taking_bytes)), "grid", 2, config)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.browser import PHONE, browser
+from tests.fakes import pooling_encoder
 
 from cutline.captioner import Captioner
 from cutline.config import DecoderOptions, DecodingOptions
@@ -19,7 +20,6 @@ from cutline.data.images import digest_file
 from cutline.errors import ConfigError, DataError, ExportError, RunError, UnknownNameError
 from cutline.exporting import with_graphs
 from cutline.models.decoders import build_decoder
-from cutline.models.encoders import Encoder
 from cutline.models.sessions import decoder_arrays
 from cutline.recipes import export as recipe
 from cutline.recipes import quantising
@@ -36,13 +36,7 @@ VOCABULARY = Vocabulary((*SPECIALS, *WORDS), Tokenizer())
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle with graphs, whose captions depend much on the picture."""
-    import keras
-
-    image = keras.Input((32, 24, 3))
-    network = keras.Model(image, keras.layers.AveragePooling2D(8)(keras.layers.Rescaling(1 / 64)(image)))
-    config = keras.saving.serialize_keras_object(network)
-    taking_bytes = keras.Input((32, 24, 3), dtype="uint8")
-    encoder = Encoder("means.keras", keras.Model(taking_bytes, network(taking_bytes)), "grid", 2, config)
+    encoder = pooling_encoder((32, 24), 8, 1 / 64)
     options = DecoderOptions(name="attend", embedding_units=8, lstm_units=12, attention_units=6)
     decoder = build_decoder(options, len(VOCABULARY), encoder.feature_shape)
     generator = np.random.default_rng(3)

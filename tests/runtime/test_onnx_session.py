@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tests.fakes import pooling_encoder
 
 from cutline.config import DecoderOptions, DecodingOptions
 from cutline.errors import BundleError
 from cutline.exporting import with_graphs
 from cutline.models.decoders import build_decoder
-from cutline.models.encoders import Encoder
 from cutline.models.sessions import decoder_arrays
 from cutline.runtime import Bundle, Session, load_bundle, open_session, save_bundle, sessions
 from cutline.runtime.onnx_session import OnnxSession
@@ -32,11 +32,7 @@ FINGERPRINT = {"encoder": "means", "weights_sha256": "0"}
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle with graphs, over an encoder that pools colours."""
-    image = keras.Input((8, 6, 3))
-    network = keras.Model(image, keras.layers.AveragePooling2D(2)(keras.layers.Rescaling(1 / 255)(image)))
-    config = keras.saving.serialize_keras_object(network)
-    taking_bytes = keras.Input((8, 6, 3), dtype="uint8")
-    encoder = Encoder("means.keras", keras.Model(taking_bytes, network(taking_bytes)), "grid", 2, config)
+    encoder = pooling_encoder((8, 6), 2, 1 / 255)
     options = DecoderOptions(name="attend", embedding_units=4, lstm_units=5, attention_units=3)
     decoder = build_decoder(options, len(VOCABULARY), encoder.feature_shape)
     bundle = Bundle(
