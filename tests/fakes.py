@@ -415,13 +415,13 @@ def made_up_explanation(folder: Path) -> Explanation:
     )
 
 
-def onnx_decoder(options: Any, arrays: Any, shape: tuple[int, ...]) -> Any:
+def onnx_decoder(options: Any, arrays: Any, shape: tuple[int, ...], int8: bool = False) -> Any:
     """Return the step model over the graphs of a decoder with these weights."""
     from cutline.exporting import decoder_files
     from cutline.runtime.bundle import DECODER_START, DECODER_STEP
     from cutline.runtime.onnx_session import OnnxDecoder
 
-    files = decoder_files(options, arrays, shape)
+    files = decoder_files(options, arrays, shape, int8=int8)
     return OnnxDecoder(files[DECODER_START], files[DECODER_STEP])
 
 

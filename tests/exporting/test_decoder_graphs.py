@@ -12,7 +12,8 @@ from tests.fakes import onnx_decoder
 from cutline.config import DecoderOptions
 from cutline.decoding import beam, greedy, sample
 from cutline.errors import UnknownNameError
-from cutline.exporting import DecoderParts, decoder_graphs
+from cutline.exporting import DecoderParts, decoder_files, decoder_graphs
+from cutline.exporting.decoders import LARGEST_TABLE
 from cutline.models.decoders import build_decoder
 from cutline.models.sessions import DecoderSession, assign_arrays, decoder_arrays
 from cutline.runtime.onnx_session import OnnxDecoder
@@ -161,3 +162,52 @@ def test_the_most_probable_tokens_are_taken_in_the_graph():
     )
     np.testing.assert_array_equal(tokens, np.argsort(-scores, axis=1)[:, :4])
     np.testing.assert_array_equal(values, np.take_along_axis(scores, tokens, axis=1))
+
+
+def test_the_session_hands_over_what_the_graph_chose():
+    _, onnx = both("attend", GRID)
+    token, state = np.full(3, 2, np.int32), onnx.start(GRID)
+    scores, _ = onnx.step(token, state)
+    tokens, values, _ = onnx.step_best(token, state, 4)
+    np.testing.assert_array_equal(tokens, np.argsort(-scores, axis=1)[:, :4])
+    np.testing.assert_array_equal(values, np.take_along_axis(scores, tokens, axis=1))
+    every, _, _ = onnx.step_best(token, state, V + 5)
+    assert every.shape == (3, V)
+
+
+WIDE = {"embedding_units": 40, "lstm_units": 48, "attention_units": 32}
+
+
+@pytest.mark.parametrize("name", ["show_tell", "merge", "attend", "up_down"])
+@pytest.mark.parametrize("tabled", [True, False], ids=["with a table", "without a table"])
+def test_whole_numbers_of_8_bits_give_nearly_the_same_and_take_a_third_of_the_room(name, tabled):
+    size, shape = 60, (R, 64)
+    options = DecoderOptions(name=name, **WIDE)
+    generator = np.random.default_rng(1)
+    arrays = {
+        part: generator.normal(0, 0.15, array.shape).astype(np.float32)
+        for part, array in decoder_arrays(build_decoder(options, size, shape)).items()
+    }
+    largest = LARGEST_TABLE if tabled else 0
+    exact, rounded = (decoder_files(options, arrays, shape, largest, int8) for int8 in (False, True))
+    assert sum(map(len, rounded.values())) < 0.4 * sum(map(len, exact.values()))
+    one, other = (OnnxDecoder(*files.values()) for files in (exact, rounded))
+    grid = generator.random((3, *shape), np.float32)
+    token, states = np.array([2, 5, 7], np.int32), [one.start(grid), other.start(grid)]
+    for _ in range(4):
+        (scores, states[0]), (near, states[1]) = (
+            session.step(token, state) for session, state in zip((one, other), states, strict=True)
+        )
+        assert np.abs(scores - near).max() < 0.05
+        assert not np.array_equal(scores, near)
+
+
+def test_rounded_numbers_do_not_depend_on_what_stands_beside_them():
+    options, shape = DecoderOptions(name="attend", **WIDE), (R, 64)
+    arrays = decoder_arrays(build_decoder(options, 60, shape))
+    onnx = onnx_decoder(options, arrays, shape, int8=True)
+    grid = np.random.default_rng(0).random((4, *shape), np.float32) * [[[1]], [[1]], [[1]], [[90]]]
+    token = np.full(4, 2, np.int32)
+    together, _ = onnx.step(token, onnx.start(grid))
+    alone = [onnx.step(token[:1], onnx.start(row[None]))[0][0] for row in grid]
+    np.testing.assert_allclose(together, alone, atol=1e-6)

@@ -15,7 +15,7 @@ from cutline.decoding.reading import TokenReading, read
 from cutline.decoding.rescore import TokenScores, rescore
 from cutline.decoding.rules import Rules
 from cutline.decoding.sampling import sample
-from cutline.decoding.step_model import Attentive, DecodeResult, State, StepModel
+from cutline.decoding.step_model import Attentive, DecodeResult, Shortlisting, State, StepModel
 
 __all__ = [
     "Attentive",
@@ -26,6 +26,7 @@ __all__ = [
     "Groups",
     "Narrowing",
     "Rules",
+    "Shortlisting",
     "State",
     "StepModel",
     "TokenReading",

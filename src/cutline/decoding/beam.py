@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from cutline.decoding.beams import Beams, Finished, PerPenalty, in_turn, side_by_side
 from cutline.decoding.choosing import ONE_GROUP, Choice, Groups
 from cutline.decoding.filters import NO_FILTERS, Filters
+from cutline.decoding.next_tokens import NextTokens, next_tokens
 from cutline.decoding.rules import Rules
 from cutline.decoding.step_model import DecodeResult, State, StepModel
 from cutline.errors import ConfigError
@@ -139,8 +140,8 @@ def beam_per_penalty(
     if groups.count > 1:
         state = model.reorder(state, beams.lanes // groups.count)
     for length in range(1, max_length + 1):
-        log_probabilities, state = model.step(beams.last_tokens(start_id), state)
-        beams, rows = search.advance(beams, log_probabilities)
+        next_tokens, state = search.step(model, state, beams, start_id)
+        beams, rows = search.advance(beams, next_tokens)
         if length == max_length:
             search.collect(beams)
             break
@@ -171,15 +172,20 @@ class _Search:
     rules: Rules
     finished: list[PerPenalty]
 
-    def advance(
-        self, beams: Beams, log_probabilities: NDArray[np.float32]
-    ) -> tuple[Beams, NDArray[np.int64]]:
+    def step(self, model: StepModel[Any], state: Any, beams: Beams, start_id: int) -> tuple[NextTokens, Any]:
+        """Ask the model what may come next: for the most probable tokens where those are enough."""
+        last = beams.last_tokens(start_id)
+        # At most one end marker comes with each beam, so twice as many tokens hold enough that go on.
+        wanted = 2 * self.choice.width if self.choice.plain else None
+        return next_tokens(model, state, last, self.rules, beams.tokens.shape[2], wanted)
+
+    def advance(self, beams: Beams, following: NextTokens) -> tuple[Beams, NDArray[np.int64]]:
         """Write one token in every beam; returns the new beams and the old row of each, (A, W)."""
         count, width = beams.totals.shape
-        steps = log_probabilities.reshape(count, width, -1)
+        steps = following.logs.reshape(count, width, -1)
         totals = beams.totals[:, :, None] + steps
         written = beams.tokens.reshape(count * width, -1)
-        self.rules.strike(totals.reshape(count * width, -1), written)
+        following.strike(self.rules, totals.reshape(count * width, -1), written)
         banks = np.zeros((count, 1, 1), np.int64)
         if self.choice.banks > 1:
             banks = self.rules.banks(written, steps.shape[2]).reshape(steps.shape)
@@ -189,11 +195,12 @@ class _Search:
         pools = self.choice.pools(beams.lanes, totals, banks)
         greedy = self._greedy_among(pools[0], beams, totals)
         for bank, chosen in enumerate(pools):
-            parents, tokens = np.divmod(chosen, steps.shape[2])
-            longer = beams.grown(parents, tokens, steps[rows, parents, tokens], totals[rows, parents, tokens])
+            parents, places = np.divmod(chosen, steps.shape[2])
+            tokens = following.tokens_at(rows * width + parents, places)
+            longer = beams.grown(parents, tokens, steps[rows, parents, places], totals[rows, parents, places])
             if self.choice.banks > 1:
                 # A bank that holds too few is filled up from the others: those are not followed here.
-                longer.totals[banks[rows, parents, tokens] != bank] = -np.inf
+                longer.totals[banks[rows, parents, places] != bank] = -np.inf
             stuck &= longer.totals[:, 0] == -np.inf
             followed = self._finish(longer, tokens, greedy)
             longer.greedy = _keep(greedy & (tokens != self.end_id), followed)
@@ -223,9 +230,9 @@ class _Search:
         if not self.choice.plain:
             return np.zeros(chosen.shape, np.bool_)
         lanes, size = np.arange(len(chosen)), totals.shape[2]
-        tokens = totals[lanes, beams.greedy].argmax(axis=1)
-        real = (beams.greedy >= 0) & (totals[lanes, beams.greedy, tokens] > -np.inf)
-        places = np.where(real, beams.greedy * size + tokens, -1)
+        best = totals[lanes, beams.greedy].argmax(axis=1)
+        real = (beams.greedy >= 0) & (totals[lanes, beams.greedy, best] > -np.inf)
+        places = np.where(real, beams.greedy * size + best, -1)
         out = real & ~(chosen == places[:, None]).any(axis=1)
         # Of 2 K places, K and one more can do without the last.
         chosen[out, -1] = places[out]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cutline.decoding.filters import NO_FILTERS, Filters
+from cutline.decoding.next_tokens import next_tokens
 from cutline.decoding.rules import Rules
 from cutline.decoding.step_model import DecodeResult, State, StepModel
 from cutline.decoding.written import Written
@@ -50,10 +51,12 @@ def greedy(
     state = model.start(features)
     last = np.full(images, start_id, np.int32)
     while len(captions.rows):
-        log_probabilities, state = model.step(last, state)
-        log_probabilities = np.array(log_probabilities, np.float32)
-        rules.strike(log_probabilities, captions.tokens)
-        going_on = captions.add(log_probabilities.argmax(axis=1), log_probabilities, end_id)
+        written = captions.tokens
+        following, state = next_tokens(model, state, last, rules, written.shape[1], 1)
+        scores = np.array(following.logs, np.float32)
+        following.strike(rules, scores, written)
+        rows, best = np.arange(len(scores)), scores.argmax(axis=1)
+        going_on = captions.add(following.tokens_at(rows, best), scores[rows, best], end_id)
         # Captions that are done cost nothing from here on.
         if len(going_on) < len(last):
             state = model.reorder(state, going_on)

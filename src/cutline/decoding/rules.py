@@ -84,6 +84,37 @@ class Rules:
         scores[:, self._end_id] = ends
         self._strike_repeats(scores, tokens, states)
 
+    def most_struck(self, written: int) -> int | None:
+        """Return how many tokens are struck out of a row at the most, None where that is not bounded.
+
+        Args:
+            written: Tokens written so far, T.
+        """
+        filters = self._filters
+        # At the last place every word is struck out that must not be last.
+        if self.required.words or filters.budget or (filters.end_words and written + 1 == self._max_length):
+            return None
+        repeats = written if filters.no_repeat_ngram else 0
+        return len(set(self._never)) + len(self._phrases) + repeats + (not self._plain)
+
+    def strike_listed(
+        self, scores: NDArray[Any], listed: NDArray[np.int64], tokens: NDArray[np.int32]
+    ) -> None:
+        """Do as :meth:`strike` where only some tokens are looked at, and :meth:`most_struck` is known.
+
+        Args:
+            scores: Log-probabilities (R, M) of the listed tokens, or sums of them.
+            listed: Ids (R, M).
+            tokens: What is written in each row, (R, T).
+        """
+        scores[np.isin(listed, self._never)] = -np.inf
+        if self._plain:
+            return
+        scores[(listed == self._end_id) & ~self.may_end(tokens)[:, None]] = -np.inf
+        rows, ids = self._repetitions(tokens, self.required.states(tokens))
+        found, places = np.nonzero(listed[rows] == ids[:, None])
+        scores[rows[found], places] = -np.inf
+
     def may_end(self, tokens: NDArray[np.int32]) -> NDArray[np.bool_]:
         """Tell which captions (R, T) may be left as they are, (R,)."""
         rows, written = tokens.shape
@@ -158,8 +189,7 @@ class Rules:
     def _strike_repeats(
         self, scores: NDArray[Any], tokens: NDArray[np.int32], states: NDArray[np.int64]
     ) -> None:
-        places = [self._repeats(tokens, states), *(_completions(tokens, phrase) for phrase in self._phrases)]
-        rows, ids = (np.concatenate(parts) for parts in zip(*places, strict=True))
+        rows, ids = self._repetitions(tokens, states)
         if not len(rows):
             return
         before = scores[rows, ids]
@@ -169,6 +199,12 @@ class Rules:
             # Required words come first: where only a repetition leads to them, there is one.
             given_way = (missing & (scores.max(axis=1) == -np.inf))[rows]
             scores[rows[given_way], ids[given_way]] = before[given_way]
+
+    def _repetitions(self, tokens: NDArray[np.int32], states: NDArray[np.int64]) -> _Places:
+        """Return rows and ids that would write an n-gram again, or complete a forbidden phrase."""
+        places = [self._repeats(tokens, states), *(_completions(tokens, phrase) for phrase in self._phrases)]
+        rows, ids = (np.concatenate(parts) for parts in zip(*places, strict=True))
+        return rows, ids
 
     def _repeats(self, tokens: NDArray[np.int32], states: NDArray[np.int64]) -> _Places:
         """Return rows and ids that would write an n-gram again."""

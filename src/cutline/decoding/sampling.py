@@ -77,7 +77,7 @@ def sample(
         log_probabilities = np.array(log_probabilities, np.float32)
         rules.strike(log_probabilities, captions.tokens)
         drawn = _draw(narrowing.apply(log_probabilities), draws[captions.rows % samples, place])
-        going_on = captions.add(drawn, log_probabilities, end_id)
+        going_on = captions.add(drawn, log_probabilities[np.arange(len(drawn)), drawn], end_id)
         if not len(going_on):
             break
         # Captions that are done cost nothing from here on.

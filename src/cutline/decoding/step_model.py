@@ -65,6 +65,31 @@ class Attentive(Protocol):
         ...
 
 
+@runtime_checkable
+class Shortlisting(Protocol):
+    """What a step model may offer where only the most probable tokens are looked at.
+
+    Finding them beside the model spares handing over, and looking through, what it says of all others.
+    """
+
+    def step_best(
+        self, token_ids: NDArray[np.int32], state: Any, count: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32], Any]:
+        """Read one token per row and say which may most probably come next.
+
+        Args:
+            token_ids: As for :meth:`StepModel.step`.
+            state: As for :meth:`StepModel.step`.
+            count: Tokens wanted, M, at least 1 and at most V.
+
+        Returns:
+            The M most probable tokens of each row, the most probable first and of equal ones the lowest id,
+            int64 (B, M), their log-probabilities, float32 (B, M), and the new state, which need not know
+            where the model looked.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class DecodeResult:
     """One decoded caption.

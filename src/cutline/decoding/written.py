@@ -36,20 +36,17 @@ class Written:
         last: NDArray[np.int32] = self._tokens[self.rows, self._place - 1]
         return last
 
-    def add(
-        self, tokens: NDArray[np.int64], log_probabilities: NDArray[np.float32], end_id: int
-    ) -> NDArray[np.int64]:
+    def add(self, tokens: NDArray[np.int64], logs: NDArray[np.float32], end_id: int) -> NDArray[np.int64]:
         """Write a token in each row; one of probability 0 is not written and ends its caption.
 
         Args:
             tokens: Ids (R,); an end marker is noted and ends the caption.
-            log_probabilities: Of all tokens, (R, V).
+            logs: Their log-probabilities, (R,).
             end_id: The end marker.
 
         Returns:
             Places of the rows that go on, (R',).
         """
-        logs = log_probabilities[np.arange(len(self.rows)), tokens]
         possible, ends = logs > -np.inf, tokens == end_id
         self._logs[self.rows[possible], self._place] = logs[possible]
         self._ended[self.rows[possible & ends]] = True

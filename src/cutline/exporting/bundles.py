@@ -37,6 +37,7 @@ def decoder_files(
     arrays: Mapping[str, NDArray[Any]],
     feature_shape: tuple[int, ...],
     largest_table: int = LARGEST_TABLE,
+    int8: bool = False,
 ) -> dict[str, bytes]:
     """Return file name → content of both graphs of a decoder.
 
@@ -45,8 +46,9 @@ def decoder_files(
         arrays: Weights, as in a bundle.
         feature_shape: (D,) or (R, D).
         largest_table: As in :class:`cutline.exporting.decoders.DecoderParts`.
+        int8: As there.
     """
-    start, step = decoder_graphs(DecoderParts(options, arrays, feature_shape, largest_table))
+    start, step = decoder_graphs(DecoderParts(options, arrays, feature_shape, largest_table, int8))
     return {DECODER_START: start.SerializeToString(), DECODER_STEP: step.SerializeToString()}
 
 

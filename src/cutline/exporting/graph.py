@@ -8,12 +8,20 @@ from typing import Any, Final
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 OPSET: Final = 17
 """Version of the operators: the first with layer normalisation, read by every ONNX Runtime since 1.12."""
 
+SMALLEST_INT8: Final = 32
+"""Rows and columns that a kernel has at least to be stored in 8 bits: smaller ones would save nothing."""
+
 _IR_VERSION: Final = 8
+# ONNX Runtime's own operators.
+_CONTRIB: Final = "com.microsoft"
+_FLOAT: Final = TensorProto.FLOAT
+_MOST: Final = 127
+_TINY: Final = 1e-12
 
 Shape = Sequence[int | str]
 """Lengths of the axes; a name stands for a length that is only known when the graph runs."""
@@ -30,9 +38,15 @@ class GraphBuilder:
         ['Mul', 'Identity']
     """
 
-    def __init__(self, name: str) -> None:
-        """Begin an empty graph."""
+    def __init__(self, name: str, int8: bool = False) -> None:
+        """Begin an empty graph.
+
+        Args:
+            name: For those who look into it.
+            int8: Store large kernels and tables as whole numbers of 8 bits, and multiply by them so.
+        """
         self._name = name
+        self._int8 = int8
         self._nodes: list[Any] = []
         self._constants: list[Any] = []
         self._inputs: list[Any] = []
@@ -69,8 +83,42 @@ class GraphBuilder:
 
     def dense(self, x: str, kernel: NDArray[Any], bias: NDArray[Any] | None = None) -> str:
         """Multiply by a kernel (inputs, outputs) and add a bias: (..., inputs) → (..., outputs)."""
-        product = self.add("MatMul", x, self.constant(kernel, "kernel"))
+        if self._int8 and min(kernel.shape) >= SMALLEST_INT8:
+            product = self._int8_product(x, kernel)
+        else:
+            product = self.add("MatMul", x, self.constant(kernel, "kernel"))
         return product if bias is None else self.add("Add", product, self.constant(bias, "bias"))
+
+    def table(self, table: NDArray[Any], rows: str) -> str:
+        """Look up rows of a table (V, W) by their numbers (B,): (B, W)."""
+        if not self._int8:
+            return self.add("Gather", self.constant(table, "table"), rows)
+        rounded, scales = in_int8(table, axis=1)
+        found = self.add("Cast", self.add("Gather", self.constant(rounded, "table"), rows), to=_FLOAT)
+        return self.add("Mul", found, self.add("Gather", self.constant(scales, "scales"), rows))
+
+    def _int8_product(self, x: str, kernel: NDArray[Any]) -> str:
+        """Multiply whole numbers: every row of ``x`` is rounded by a scale of its own.
+
+        So what a row becomes does not depend on the rows beside it, and no ranges have to be measured before.
+        The way to do it is that of Zafrir et al., "Q8BERT", 2019 (arXiv:1910.06188), but for scales per row
+        and per column.
+        """
+        largest = self.add("ReduceMax", self.add("Abs", x), axes=[-1], keepdims=1)
+        largest = self.add("Max", largest, self.constant(np.float32(_TINY)))
+        step, middle = self.constant(np.float32(1 / _MOST)), self.constant(np.uint8(128))
+        rounded = self.add("QuantizeLinear", self.add("Div", x, largest), step, middle)
+        weights, scales = in_int8(kernel, axis=0)
+        product = self.add(
+            "MatMulIntegerToFloat",
+            rounded,
+            self.constant(weights, "kernel"),
+            step,
+            self.constant(scales[0], "scales"),
+            middle,
+            domain=_CONTRIB,
+        )
+        return self.add("Mul", product, largest)
 
     def split(self, x: str, lengths: Sequence[int]) -> list[str]:
         """Cut the last axis into parts."""
@@ -91,7 +139,7 @@ class GraphBuilder:
         graph = helper.make_graph(self._nodes, self._name, self._inputs, self._outputs, self._constants)
         model = helper.make_model(
             graph,
-            opset_imports=[helper.make_opsetid("", OPSET)],
+            opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(_CONTRIB, 1)],
             ir_version=_IR_VERSION,
             producer_name="cutline",
         )
@@ -102,3 +150,23 @@ class GraphBuilder:
 
 def _type_of(dtype: Any) -> int:
     return int(helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
+
+
+def in_int8(array: NDArray[Any], axis: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Round an array to whole numbers of 8 bits, symmetrically.
+
+    Args:
+        array: Of two axes.
+        axis: The axis along which numbers share a scale.
+
+    Returns:
+        int8 of the same shape, -127 to 127, and the scales to multiply it by, with that axis of length 1.
+
+    Example:
+        >>> rounded, scales = in_int8(np.array([[1.0, -2.0], [0.0, 0.0]]), axis=1)
+        >>> rounded.tolist(), (rounded * scales).round(2).tolist()
+        ([[64, -127], [0, 0]], [[1.01, -2.0], [0.0, 0.0]])
+    """
+    largest = np.abs(array).max(axis=axis, keepdims=True)
+    scales = np.where(largest > 0, largest / _MOST, 1).astype(np.float32)
+    return np.rint(array / scales).astype(np.int8), scales

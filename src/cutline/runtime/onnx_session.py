@@ -23,6 +23,7 @@ _STATE: Final = "state."
 _NEXT: Final = "next."
 _SCORES: Final = "log_probabilities"
 _ATTENTION: Final = "attention"
+_BEST: Final = ("best.token_ids", "best.values")
 _NO_BEST: Final = np.ones(1, np.int64)
 
 
@@ -101,7 +102,8 @@ class OnnxDecoder:
         shapes = {output.name: output.shape for output in self._step.get_outputs()}
         self.vocabulary_size = shapes.get(_SCORES, [None])[-1]
         self._started = [output.name for output in self._start.get_outputs()]
-        self._wanted = [_SCORES] + [name for name in shapes if name.startswith(_NEXT) or name == _ATTENTION]
+        self._next = [name for name in shapes if name.startswith(_NEXT)]
+        self._wanted = [_SCORES, *self._next, *(name for name in shapes if name == _ATTENTION)]
 
     def start(self, features: NDArray[Any]) -> OnnxState:
         """Features (B, ...) to the state before the first token."""
@@ -120,6 +122,23 @@ class OnnxDecoder:
         scores, attention = named.pop(_SCORES), named.pop(_ATTENTION, None)
         rows = {_STATE + name.removeprefix(_NEXT): array for name, array in named.items()}
         return scores, replace(state, rows=rows, attention=attention)
+
+    def step_best(
+        self, token_ids: NDArray[np.int32], state: OnnxState, count: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32], OnnxState]:
+        """Token ids (B,) to the ``count`` most probable next tokens, the graph's choice.
+
+        Returns:
+            Ids (B, M) and log-probabilities (B, M), where M is at most V, and the next state, which does not
+            know where the step looked.
+        """
+        wanted = np.array([min(count, self.vocabulary_size)], np.int64)
+        given = {"token_ids": np.ascontiguousarray(token_ids, np.int32), "count": wanted}
+        tokens, logs, *after = self._step.run([*_BEST, *self._next], {**given, **state.memory, **state.rows})
+        rows = {
+            _STATE + name.removeprefix(_NEXT): array for name, array in zip(self._next, after, strict=True)
+        }
+        return tokens, logs, replace(state, rows=rows, attention=None)
 
     def reorder(self, state: OnnxState, rows: NDArray[np.int64]) -> OnnxState:
         """State whose row i is row ``rows[i]`` of the old one."""
