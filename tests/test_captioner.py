@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -172,6 +174,23 @@ def test_images_are_taken_at_most_two_batches_ahead(files):
     for count in range(1, 8):
         next(records)
         assert len(taken) <= count + 5
+
+
+def test_batches_are_captioned_at_the_same_time_where_a_session_allows_it(files):
+    both = threading.Barrier(2, timeout=20)
+
+    class Patient(Session):
+        side_by_side = 2
+
+        def encode(self, images: np.ndarray) -> np.ndarray:
+            both.wait()  # until the other batch is there, too
+            return super().encode(images)
+
+    good = [files[0], files[1], files[2], files[0]]
+    if (os.cpu_count() or 1) < 2:
+        pytest.skip("needs two cores")
+    records = list(captioner(Patient(), batch_size=2).caption_all(good))
+    assert [record.hypotheses[0].text for record in records] == ["red dot", "green dot", "red dot", "red dot"]
 
 
 def test_hypotheses_of_a_batch_equal_those_of_images_alone(files):

@@ -227,10 +227,11 @@ class Captioner:
     def caption_all(
         self, images: Iterable[str], beam_size: int | None = None, n_best: int = 1
     ) -> Iterator[CaptionedImage]:
-        """Caption many image files, a batch at a time, in order; threads decode the batch that comes next.
+        """Caption many image files, in order; threads decode what comes next.
 
-        One image that cannot be read gives a record with its error and never stops the others. Memory does
-        not grow with the number of images.
+        A batch for each core is captioned at the same time where the session allows it. One image that
+        cannot be read gives a record with its error and never stops the others. Memory does not grow with
+        the number of images.
 
         Args:
             images: Paths.
@@ -245,10 +246,15 @@ class Captioner:
     def _caption_batches(
         self, paths: Iterator[str], options: DecodingOptions, n_best: int
     ) -> Iterator[CaptionedImage]:
-        # Closed at once when a caller stops early, so that no thread decodes on.
+        # A product of a few rows keeps one core busy and a second one waiting.
+        at_once = getattr(self.session, "side_by_side", 1)
+        caption = partial(self._caption_batch, options=options, n_best=n_best)
+        # Closed at once when a caller stops early, so that no thread works on.
         with closing(read_ahead(partial(read_image, self.session), paths, options.batch_size)) as images:
-            while batch := list(islice(images, options.batch_size)):
-                yield from self._caption_batch(batch, options, n_best)
+            batches = iter(lambda: list(islice(images, options.batch_size)), [])
+            with closing(read_ahead(caption, batches, at_once - 1, at_once)) as captioned:
+                for _, records in captioned:
+                    yield from records.result()
 
     def _caption_batch(
         self, batch: Sequence[tuple[str, Future[Pixels]]], options: DecodingOptions, n_best: int

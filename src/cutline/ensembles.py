@@ -32,6 +32,7 @@ class EnsembleSession(Ensemble):
         members: Sessions, in the order of the bundles.
         encoding: The sessions of the different encoders, in order.
         input_size: Height and width of the first member's images; those of others may differ.
+        side_by_side: Batches that every member can work on at the same time.
     """
 
     members: tuple[Session, ...]
@@ -55,6 +56,7 @@ class EnsembleSession(Ensemble):
         super().__init__(sessions, chosen)
         self.encoding = tuple(sessions[place] for place in different)
         self.input_size = sessions[0].input_size
+        self.side_by_side = min(getattr(session, "side_by_side", 1) for session in sessions)
 
     @classmethod
     def open(cls, bundles: Sequence[Bundle]) -> EnsembleSession:

@@ -15,7 +15,7 @@ _THREADS = 4
 
 
 def read_ahead(
-    read: Callable[[Item], Read], items: Iterable[Item], most: int
+    read: Callable[[Item], Read], items: Iterable[Item], most: int, threads: int = _THREADS
 ) -> Generator[tuple[Item, Future[Read]], None, None]:
     """Yield items in order, each with what reading it gave or raised, while threads read the next ones.
 
@@ -23,12 +23,13 @@ def read_ahead(
         read: Called in threads; Pillow decodes outside the interpreter's lock, so that threads are enough.
         items: Taken one by one; they may have no end.
         most: Items read ahead of the one that was yielded last.
+        threads: Items read at the same time at the most; never more than there are cores.
 
     Example:
         >>> [(item, future.result()) for item, future in read_ahead(len, ["a", "to", "dog"], 2)]
         [('a', 1), ('to', 2), ('dog', 3)]
     """
-    pool = ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1), thread_name_prefix="read")
+    pool = ThreadPoolExecutor(min(threads, os.cpu_count() or 1), thread_name_prefix="read")
     waiting: deque[tuple[Item, Future[Read]]] = deque()
     try:
         for item in items:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cutline.config import DecodingOptions
+from cutline.data.reading_ahead import read_ahead
 from cutline.progress import Progress
 from cutline.records import Example, Hypothesis
 from cutline.writing import Writer
@@ -24,7 +26,7 @@ def caption_examples(
     options: DecodingOptions,
     progress: Progress,
 ) -> dict[str, Hypothesis]:
-    """Caption examples from stored features, a batch at a time.
+    """Caption examples from stored features, a batch for each core at a time where the model allows it.
 
     Returns:
         image_id → best hypothesis, for every example, in order.
@@ -56,12 +58,19 @@ def _caption(
     n_best: int,
     progress: Progress,
 ) -> dict[str, list[Hypothesis]]:
+    def write(batch: Sequence[Example]) -> list[list[Hypothesis]]:
+        features = np.asarray(read_features([example.digest for example in batch]))
+        return writer.write(features, options, n_best)
+
     lists: dict[str, list[Hypothesis]] = {}
-    with progress.stage("captioning", len(examples), "images") as stage:
-        for at in range(0, len(examples), options.batch_size):
-            batch = examples[at : at + options.batch_size]
-            features = np.asarray(read_features([example.digest for example in batch]))
-            for example, found in zip(batch, writer.write(features, options, n_best), strict=True):
-                lists[example.image_id] = found
+    batches = [examples[at : at + options.batch_size] for at in range(0, len(examples), options.batch_size)]
+    at_once = getattr(writer.model, "side_by_side", 1)
+    with (
+        progress.stage("captioning", len(examples), "images") as stage,
+        closing(read_ahead(write, batches, at_once - 1, at_once)) as captioned,
+    ):
+        for batch, found in captioned:
+            for example, hypotheses in zip(batch, found.result(), strict=True):
+                lists[example.image_id] = hypotheses
             stage.advance(len(batch))
     return lists

@@ -156,12 +156,16 @@ class OnnxSession(OnnxDecoder):
 
     Args:
         bundle: With graphs.
+
+    Attributes:
+        side_by_side: Batches that threads may give it at the same time, to keep all cores busy.
     """
 
     def __init__(self, bundle: Bundle) -> None:
         """Open the graphs; BundleError when one cannot be opened or does not fit the bundle."""
         self.encoder = OnnxEncoder(bundle)
         self.input_size = self.encoder.input_size
+        self.side_by_side = _cores()
         super().__init__(bundle.graphs[DECODER_START], bundle.graphs[DECODER_STEP])
         if self.vocabulary_size != bundle.vocabulary_size:
             raise BundleError(
@@ -184,6 +188,8 @@ def open_graph(graph: Path | bytes) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = _cores()
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    # Encoder and decoder take turns, beside threads that read images: one that waits must not hold a core.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3  # what is warned of concerns those who write graphs
     try:
         return onnxruntime.InferenceSession(given, options, providers=["CPUExecutionProvider"])

@@ -46,7 +46,11 @@ class ImageEncoder(Protocol):
 
 
 class Session(Protocol):
-    """What a captioner needs of a model."""
+    """What a captioner needs of a model.
+
+    One that several threads may ask at the same time says so by an attribute ``side_by_side``: the number of
+    batches that keep all cores busy together. Others are asked by one thread at a time.
+    """
 
     input_size: tuple[int, int]
     """Height and width of the images it encodes."""
