@@ -11,6 +11,7 @@ the old folder and some of the new. Who reads a folder that may be replaced mean
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import shutil
@@ -19,8 +20,9 @@ import uuid
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, Literal
 
 DAMAGE: Final = (
     *(OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, RuntimeError, MemoryError),
@@ -30,6 +32,39 @@ DAMAGE: Final = (
 
 
 _BEGINNING: Final = 2_000
+
+
+@dataclass(frozen=True)
+class FileInMemory:
+    """Content that is read as a file is read: one of a zip file, say.
+
+    Attributes:
+        path: What messages call it.
+        content: Its bytes.
+
+    Example:
+        >>> str(FileInMemory("model.zip/card.md", b"# A model")), FileInMemory("a", b"text").read_text()
+        ('model.zip/card.md', 'text')
+    """
+
+    path: str
+    content: bytes = field(repr=False)
+
+    def __str__(self) -> str:
+        """Return the path."""
+        return self.path
+
+    def open(self, mode: Literal["rb"]) -> IO[bytes]:  # noqa: ARG002 (as of a Path)
+        """Return the content as a stream."""
+        return io.BytesIO(self.content)
+
+    def read_bytes(self) -> bytes:
+        """Return the content."""
+        return self.content
+
+    def read_text(self, encoding: str = "utf-8") -> str:
+        """Return the content as text; UnicodeDecodeError where it is none."""
+        return self.content.decode(encoding)
 
 
 def flush_to_disk(path: Path) -> None:

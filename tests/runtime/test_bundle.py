@@ -13,15 +13,17 @@ import pytest
 from cutline.config import DecoderOptions, DecodingOptions
 from cutline.errors import BundleError, CutlineError
 from cutline.files import replacing_folder
-from cutline.runtime import Bundle, load_bundle, save_bundle
+from cutline.runtime import Bundle, bundle_files, load_bundle, save_bundle
 from cutline.runtime import bundle as bundles
 from cutline.runtime.arrays import load_arrays, save_arrays
-from cutline.runtime.bundle import find_bundle, save_encoder, update_bundle
+from cutline.runtime.bundle import find_bundle
+from cutline.runtime.bundle_files import checksum_of
 from cutline.runtime.confidence import Confidence, TrainingFeatures
+from cutline.runtime.saving import save_encoder, update_bundle
 from cutline.text import Tokenizer, Vocabulary
 from cutline.text.vocabulary import SPECIALS
 
-FILES = ("decoder.npz", "encoder.npz", "vocabulary.json")
+FILES = ("card.md", "decoder.npz", "encoder.npz", "vocabulary.json")
 
 
 def bundle(word: str = "dog") -> Bundle:
@@ -62,7 +64,7 @@ def what_loading_says(folder: Path) -> str | None:
 
 
 def edit_manifest(folder: Path, **changes: Any) -> None:
-    """Change the manifest; keys are dotted with two underscores; None removes."""
+    """Change the manifest and its checksum; keys are dotted with two underscores; None removes."""
     path = folder / "manifest.json"
     manifest = json.loads(path.read_text())
     for dotted, value in changes.items():
@@ -75,6 +77,9 @@ def edit_manifest(folder: Path, **changes: Any) -> None:
         else:
             group[key] = value
     path.write_text(json.dumps(manifest))
+    checksum = folder / "manifest.sha256"
+    if checksum.exists():
+        checksum.write_text(checksum_of(path.read_bytes()))
 
 
 def test_a_bundle_comes_back_as_it_was(folder):
@@ -90,8 +95,9 @@ def test_a_bundle_comes_back_as_it_was(folder):
     assert (loaded.folder, loaded.vocabulary_size) == (str(folder), 7)
 
 
-def test_a_bundle_is_four_files_and_nothing_else(folder):
-    assert sorted(path.name for path in folder.iterdir()) == sorted((*FILES, "manifest.json"))
+def test_a_bundle_is_six_files_and_nothing_else(folder):
+    found = sorted(path.name for path in folder.iterdir())
+    assert found == sorted((*FILES, "manifest.json", "manifest.sha256"))
     assert [path.name for path in folder.parent.iterdir()] == ["model"]
 
 
@@ -149,7 +155,10 @@ def test_a_flipped_byte_anywhere_is_noticed(folder, name):
         assert refused(folder).startswith(f"{path}: damaged")
 
 
-def test_a_damaged_manifest_never_ends_in_anything_but_one_line(folder):
+def test_a_damaged_manifest_is_refused_also_where_there_is_no_checksum(folder):
+    """As in format versions 1 and 2: whatever is noticed is told in one line."""
+    edit_manifest(folder, format_version=2)
+    (folder / "manifest.sha256").unlink()
     path, chance = folder / "manifest.json", random.Random(1)
     whole = path.read_bytes()
     refusals = 0
@@ -168,7 +177,7 @@ def test_a_damaged_manifest_never_ends_in_anything_but_one_line(folder):
     [
         (
             {"format_version": 99},
-            "bundle format version 99, this cutline reads 1 and 2; .* it .0.1.0.",
+            "bundle format version 99, this cutline reads 1, 2 and 3; .* it .0.1.0.",
         ),
         ({"format_version": None}, "bundle format version None"),
         ({"format": "another"}, "not the manifest of a cutline bundle"),
@@ -209,8 +218,9 @@ def test_a_manifest_cannot_name_files_outside(folder, name):
 
 
 def test_a_manifest_that_is_no_json_or_not_text_is_refused(folder):
-    for content in (b"", b"{", b"[]", b"\xff\xfe", b"null"):
+    for content in (b"", b"{", b"[]", b"\xff\xfe", b"null", b"[" * 100_000):
         (folder / "manifest.json").write_bytes(content)
+        (folder / "manifest.sha256").write_text(checksum_of(content))
         assert refused(folder).startswith(str(folder / "manifest.json"))
 
 
@@ -305,13 +315,13 @@ class Trainer:
         save_bundle(dataclasses.replace(bundle(word), decoder_arrays=changed), self.folder)
 
 
-@pytest.mark.parametrize("step", ["_check_files", "load_arrays"])
+@pytest.mark.parametrize("step", ["sha256_of", "load_arrays"])
 def test_a_bundle_that_is_replaced_while_it_is_read_is_read_again(folder, monkeypatch, step):
     trainer = Trainer(folder, ["cat", "cow"])
     if step == "load_arrays":
         monkeypatch.setattr(bundles, "load_arrays", trainer.beside(load_arrays))
     else:
-        monkeypatch.setattr(bundles, "_sha256", trainer.beside(bundles._sha256))
+        monkeypatch.setattr(bundle_files, "sha256_of", trainer.beside(bundle_files.sha256_of))
     loaded = load_bundle(folder)
     assert trainer.words == []
     assert "cow" in loaded.vocabulary.tokens
@@ -438,8 +448,3 @@ def test_an_update_without_weights_at_hand_keeps_those_of_the_folder(tmp_path):
         name: array.tolist() for name, array in bundle().decoder_arrays.items()
     }
     assert {name: path.read_bytes() for name, path in updated.graphs.items()} == GRAPHS
-
-
-def test_a_bundle_of_the_first_version_is_read(folder):
-    edit_manifest(folder, format_version=1)
-    assert load_bundle(folder).graphs == {}

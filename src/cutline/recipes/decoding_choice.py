@@ -23,7 +23,7 @@ from cutline.progress import Progress
 from cutline.recipes import run_folder as layout
 from cutline.records import Dataset
 from cutline.runtime import Bundle, load_bundle, open_session
-from cutline.runtime.bundle import update_bundle
+from cutline.runtime.saving import update_bundle
 from cutline.voters import Voters
 from cutline.writing import Writer
 

@@ -23,7 +23,7 @@ from cutline.recipes.corridor import Corridor
 from cutline.records import EpochRecord
 from cutline.report.curves import curves_png
 from cutline.runtime import Bundle, load_bundle, save_bundle
-from cutline.runtime.bundle import save_encoder, update_bundle
+from cutline.runtime.saving import save_encoder, update_bundle
 from cutline.training.checkpoints import Checkpoint, save_checkpoint
 from cutline.training.history import save_history
 from cutline.training.tensorboard import TensorBoardLog
@@ -143,6 +143,7 @@ def _details(corridor: Corridor) -> dict[str, Any]:
     dataset = corridor.dataset
     return {
         **layout.environment(),
+        "name": corridor.folder.resolve().name,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "data": layout.data_facts(dataset),
         "data_options": corridor.options.data.model_dump(),

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from cutline.config import RunConfig, read_toml, validate
-from cutline.errors import ConfigError, DataError, RunError
+from cutline.errors import BundleError, ConfigError, DataError, RunError
 from cutline.files import write_text
 from cutline.progress import Progress, Silent
 from cutline.recipes import run_folder as layout
 from cutline.recipes.results import EVALUATION, load_evaluation
 from cutline.records import EpochRecord, EvaluationResult, Problem
 from cutline.report import render_report
-from cutline.runtime.bundle import MANIFEST
+from cutline.runtime.bundle import MANIFEST, read_manifest
 from cutline.training.history import load_history
 
 REPORT: Final = "report.html"
@@ -118,7 +118,7 @@ def write_evaluation_report(
 
 def summarise(model: Path) -> dict[str, str]:
     """List what a run or bundle was made from and with, name → value; unknown things are left out."""
-    manifest = _read_json(model / MANIFEST) or _read_json(model / layout.BUNDLE / MANIFEST)
+    manifest = _manifest(model) or _manifest(model / layout.BUNDLE)
     data = _read_json(model / layout.DATA) or manifest.get("data", {})
     environment = _read_json(model / "environment.json") or manifest
     return {**_data_lines(data), **_option_lines(model, manifest), **_version_lines(environment)}
@@ -160,6 +160,13 @@ def _problems(path: Path) -> list[Problem]:
             return [Problem(row["kind"], row["where"], row["message"]) for row in csv.DictReader(stream)]
     except (OSError, KeyError, ValueError, csv.Error) as error:
         raise RunError(f"{path}: not a list of problems ({error}); restore or remove the file") from None
+
+
+def _manifest(place: Path) -> dict[str, Any]:
+    try:
+        return read_manifest(place)
+    except BundleError:
+        return {}
 
 
 def _read_json(path: Path) -> dict[str, Any]:

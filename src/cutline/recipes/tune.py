@@ -20,7 +20,8 @@ from cutline.recipes.decoding_choice import TABLE, as_csv, choose_on_val
 from cutline.recipes.evaluate import load_for_model
 from cutline.recipes.extract import extract_features, feature_reader
 from cutline.records import Dataset
-from cutline.runtime.bundle import find_bundle, update_bundle
+from cutline.runtime.bundle import find_bundle
+from cutline.runtime.saving import update_bundle
 
 
 def tune(

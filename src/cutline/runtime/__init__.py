@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from cutline.runtime.bundle import Bundle, load_bundle, save_bundle
+from cutline.runtime.bundle import Bundle, load_bundle
+from cutline.runtime.saving import save_bundle
 from cutline.runtime.sessions import Session, open_session
 
 __all__ = ["Bundle", "Session", "load_bundle", "open_session", "save_bundle"]

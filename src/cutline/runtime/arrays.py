@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cutline.errors import BundleError
-from cutline.files import DAMAGE, replacing
+from cutline.files import DAMAGE, FileInMemory, replacing
 
 
 def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -24,7 +24,7 @@ def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
         np.savez(stream, **smallest)
 
 
-def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
+def load_arrays(path: Path | FileInMemory) -> dict[str, NDArray[Any]]:
     """Read arrays back, float16 widened to float32; BundleError when the file is damaged."""
     try:
         # Opened here, because NumPy leaves a file that is no archive open.

@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cutline.errors import BundleError
-from cutline.files import write_json
+from cutline.files import FileInMemory, write_json
 from cutline.runtime.arrays import load_arrays, save_arrays
+from cutline.runtime.bundle_files import BundleFiles
 
 Floats = NDArray[np.float64]
 Directions = NDArray[np.float32]
@@ -194,11 +195,11 @@ def save_confidence(confidence: Confidence, folder: Path) -> None:
     )
 
 
-def load_confidence(folder: Path, depth: int) -> Confidence:
+def load_confidence(folder: Path | BundleFiles, depth: int) -> Confidence:
     """Read what :func:`save_confidence` wrote.
 
     Args:
-        folder: The bundle.
+        folder: The bundle, or the files of one.
         depth: D, the depth of the bundle's features.
 
     Raises:
@@ -238,7 +239,7 @@ def _column(signals: Iterable[Mapping[str, object]], key: str) -> Floats:
     return np.array([_number(signal[key]) for signal in signals])
 
 
-def _check(confidence: Confidence, depth: int, path: Path) -> None:
+def _check(confidence: Confidence, depth: int, path: Path | FileInMemory) -> None:
     training = confidence.training
     shapes = (training.mean.shape, training.axes.shape, training.points.shape)
     count = training.axes.shape[-1]

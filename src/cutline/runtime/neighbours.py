@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from cutline.errors import BundleError
 from cutline.files import write_json
 from cutline.runtime.arrays import load_arrays, save_arrays
+from cutline.runtime.bundle_files import BundleFiles
 from cutline.runtime.confidence import Directions, TrainingFeatures, directions, scaled
 
 NEIGHBOURS: Final = "neighbours.json"
@@ -81,11 +82,11 @@ def save_neighbours(neighbours: Neighbours, folder: Path) -> None:
     )
 
 
-def load_neighbours(folder: Path, depth: int) -> Neighbours:
+def load_neighbours(folder: Path | BundleFiles, depth: int) -> Neighbours:
     """Read what :func:`save_neighbours` wrote.
 
     Args:
-        folder: The bundle.
+        folder: The bundle, or the files of one.
         depth: D, the depth of the bundle's features.
 
     Raises:

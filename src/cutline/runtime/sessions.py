@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from cutline.errors import BundleError, MissingDependencyError
 from cutline.registry import require_known
-from cutline.runtime.bundle import Bundle, is_current, load_bundle
+from cutline.runtime.bundle import Bundle, is_current, load_bundle, require_weights
 
 SESSIONS: Final = {
     "keras": ("cutline.models.sessions", "KerasSession", "tensorflow"),
@@ -109,11 +109,13 @@ def open_session(bundle: Bundle, runtime: str | None = None) -> Session:
     Raises:
         UnknownNameError: No runtime has that name.
         MissingDependencyError: The runtime's package is not installed.
-        BundleError: Graphs or weights do not fit the bundle.
+        BundleError: Graphs or weights do not fit the bundle, or Keras was asked for and there are no weights.
     """
     if runtime is None:
         runtime = "onnx" if bundle.graphs else "keras"
     require_known("runtime", runtime, SESSIONS)
+    if runtime == "keras":
+        require_weights(bundle)
     module, name, package = SESSIONS[runtime]
     if find_spec(package) is None:
         raise MissingDependencyError(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from cutline.errors import BundleError, DataError
-from cutline.files import write_json
+from cutline.files import FileInMemory, write_json
 from cutline.text.tokenizer import Tokenizer
 
 PAD: Final = "<pad>"
@@ -131,10 +131,11 @@ class Vocabulary:
         write_json(Path(path), self.to_dict())
 
     @classmethod
-    def load(cls, path: Path | str) -> Vocabulary:
+    def load(cls, path: Path | str | FileInMemory) -> Vocabulary:
         """Read what :meth:`save` wrote; raise BundleError when the file is missing or damaged."""
+        file = Path(path) if isinstance(path, str) else path
         try:
-            values = json.loads(Path(path).read_text(encoding="utf-8"))
+            values = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise BundleError(
                 f"{path}: the vocabulary cannot be read ({error}); restore it or train again"

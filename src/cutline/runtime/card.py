@@ -1,0 +1,133 @@
+"""The card of a bundle: what it is, for people, as a page of Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.resources import files
+from string import Template
+from typing import TYPE_CHECKING, Any
+
+from cutline.config import DecodingOptions
+
+if TYPE_CHECKING:
+    from cutline.runtime.bundle import Bundle
+
+_FREQUENT = 8
+
+
+def card_of(bundle: Bundle) -> str:
+    """Return the content of ``card.md``: what is known of a bundle when it is saved.
+
+    Args:
+        bundle: Its details are read; what they lack is said to be unknown.
+    """
+    details = bundle.details
+    return _template().substitute(
+        name=_line(details.get("name")) or f"{_encoder_name(bundle)} with {bundle.decoder.name}",
+        cutline=_line(details.get("cutline")) or "of an unknown version",
+        date=_line(details.get("created")).partition("T")[0] or "an unknown day",
+        encoder=_encoder(bundle),
+        decoder=f"{bundle.decoder.name}, {bundle.decoder.lstm_units} LSTM units",
+        captions=_captions(bundle),
+        decoding=_decoding(bundle.decoding),
+        carries=_carries(bundle),
+        data=_data(details.get("data")),
+        licence=bundle.licence.strip() or "nobody stated one; ask whoever gave you the model.",
+        data_notes=bundle.data_notes.strip() or "nobody stated any.",
+        scores="\n".join(f"- {line}" for line in _scores(details)) or "Nothing was measured.",
+    )
+
+
+@cache
+def _template() -> Template:
+    return Template((files("cutline.runtime") / "card_template.md").read_text(encoding="utf-8"))
+
+
+def _line(value: object) -> str:
+    return "" if value is None else " ".join(str(value).split())
+
+
+def _cell(value: object) -> str:
+    """Return a value as one line that does not end a cell of a table."""
+    return _line(value).replace("|", "\\|")
+
+
+def _encoder_name(bundle: Bundle) -> str:
+    return _cell(bundle.encoder_spec.get("name")) or "an encoder"
+
+
+def _encoder(bundle: Bundle) -> str:
+    grid = len(bundle.feature_shape) == 2
+    depth = f"{bundle.feature_shape[-1]:,} numbers"
+    what = f"{bundle.feature_shape[0]} regions of {depth}" if grid else f"the whole picture as {depth}"
+    precision = _group(bundle.details.get("precision")).get("encoder")
+    return f"{_encoder_name(bundle)}, {what}" + (f", {_cell(precision)}" if precision else "")
+
+
+def _captions(bundle: Bundle) -> str:
+    tokenizer, tokens = bundle.vocabulary.tokenizer, bundle.vocabulary.tokens[4:]
+    case = "lower case" if tokenizer.lowercase else "upper and lower case"
+    frequent = _cell(", ".join(tokens[:_FREQUENT]))
+    return f"of {len(tokens):,} {tokenizer.level}s, {case}; the most frequent are: {frequent}"
+
+
+def _decoding(options: DecodingOptions) -> str:
+    usual = DecodingOptions()
+    changed = (name for name in type(options).model_fields if getattr(options, name) != getattr(usual, name))
+    told = ", ".join(f"{name} {getattr(options, name)}" for name in changed)
+    return told or "greedy"
+
+
+def _carries(bundle: Bundle) -> str:
+    parts = {
+        "graphs to caption with": bundle.graphs,
+        "a confidence for each caption": bundle.confidence,
+        "captions of training images, word by word": bundle.neighbours,
+    }
+    return ", ".join(name for name, part in parts.items() if part) or "weights"
+
+
+def _data(facts: object) -> str:
+    known = _group(facts)
+    if not known:
+        return "Nothing is known of the images it was trained on."
+    splits = _group(known.get("images_per_split"))
+    counts = ", ".join(f"{_line(name)} {_count(count)}" for name, count in splits.items())
+    return (
+        f"{_line(known.get('source'))}: {_count(known.get('images'))} images ({counts}), "
+        f"{_count(known.get('captions'))} captions; fingerprint {_line(known.get('fingerprint'))}."
+    )
+
+
+def _scores(details: Mapping[str, Any]) -> Iterator[str]:
+    validation = _group(details.get("validation"))
+    if "cider_d" in validation:
+        bleu = _score(validation.get("bleu_4"))
+        yield f"val, in training: CIDEr-D {_score(validation['cider_d'])}, BLEU-4 {bleu}"
+    for split, found in _group(details.get("scores")).items():
+        scores = _group(found)
+        ends = _group(scores.get("cider_d_interval"))
+        interval = f" ({_score(ends.get('low'))} to {_score(ends.get('high'))})" if ends else ""
+        yield (
+            f"{_line(split)}, {_count(scores.get('images'))} images: CIDEr-D {_score(scores.get('cider_d'))}"
+            f"{interval}, BLEU-4 {_score(scores.get('bleu_4'))}; `{_line(scores.get('signature'))}`"
+        )
+    for part, measured in _group(_group(details.get("precision")).get("measured")).items():
+        figures = _group(measured)
+        told = ", ".join(
+            f"{_score(value)} with {_line(name)}" for name, value in _group(figures.get("cider_d")).items()
+        )
+        yield f"{_line(part)} by precision: CIDEr-D on {_count(figures.get('images'))} val images {told}"
+
+
+def _group(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _count(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else "an unknown number of"
+
+
+def _score(value: object) -> str:
+    return f"{value:.1f}" if isinstance(value, int | float) else "unknown"
