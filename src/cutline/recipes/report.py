@@ -163,6 +163,8 @@ def _problems(path: Path) -> list[Problem]:
 
 
 def _manifest(place: Path) -> dict[str, Any]:
+    if not place.is_file():
+        return _read_json(place / MANIFEST)
     try:
         return read_manifest(place)
     except BundleError:
