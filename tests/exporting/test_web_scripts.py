@@ -121,6 +121,9 @@ def test_pixels_are_scaled_to_the_grey_level_as_pillow_scales_them():
         ((24, 32), (12, 20)),
         ((20, 32), (12, 20)),
         ((17, 32), (12, 20)),
+        ((30, 40), (16, 16)),
+        ((30, 44), (16, 16)),
+        ((30, 45), (16, 16)),
     ]:
         # Hard edges overshoot, so that values are cut at 0 and 255.
         pixels = generator.choice([0, 3, 128, 255], (from_size[1], from_size[0], 3)).astype(np.uint8)

@@ -83,8 +83,8 @@
       const row = 3 * columns;
       if (height !== wantedHeight) rgb = scaled(rgb, columns, height, wantedHeight, row, 3, row, 3);
     };
-    // As Pillow 13 does: first along the axis that shrinks more, where that leaves less to do.
-    if (wantedHeight < height && width * wantedHeight < wantedWidth * height) {
+    // As Pillow 13 does: first down, where so many more rows than columns have to go.
+    if (height > wantedHeight && height - wantedHeight > 2 * (width - wantedWidth)) {
       down(width);
       across(wantedHeight);
     } else {
