@@ -157,7 +157,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     set_aside = path.with_name(f".{path.name}.old")
     try:
         yield temporary
-        for child in temporary.iterdir():
+        for child in temporary.rglob("*"):
             flush_to_disk(child)
         _swap_in(temporary, path, set_aside)
     except BaseException:

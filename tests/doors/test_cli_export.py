@@ -10,7 +10,8 @@ from tests.fakes import StubRecipe
 from typer.testing import CliRunner, Result
 
 from cutline.cli.app import app
-from cutline.recipes.export import Exported
+from cutline.cli.export import Target
+from cutline.recipes.export import FORMATS, Exported
 
 
 def run(*arguments: str) -> Result:
@@ -60,6 +61,21 @@ def test_json_has_the_same(stub: StubRecipe) -> None:
         "log_probability": 2e-6,
         "encoder": {"name": "float32", "reason": "", "images": 0, "cider_d": 0.0, "cider_d_int8": 0.0},
     }
+
+
+def test_long_names_stand_in_a_column_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = {"saved_model.pb": 90, "variables/variables.data-00000-of-00001": 1_234_567}
+    StubRecipe.put(monkeypatch, "export", "export", Exported(Path("saved"), sizes, 2e-6))
+    lines = run("runs/first", "--format", "saved_model", "--out", "saved").stdout.splitlines()
+    assert lines[:3] == [
+        "saved_model.pb                                       90 bytes",
+        "variables/variables.data-00000-of-00001       1,234,567 bytes",
+        "in all                                        1,234,657 bytes",
+    ]
+
+
+def test_the_formats_offered_are_those_of_the_recipe() -> None:
+    assert [target.value for target in Target] == list(FORMATS)
 
 
 def test_a_model_that_is_not_there_is_told_before_anything_is_loaded(tmp_path: Path) -> None:

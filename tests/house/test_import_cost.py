@@ -60,7 +60,9 @@ for room in {LIGHT_ROOMS!r}:
     assert found == dict.fromkeys(LIGHT_ROOMS, "False")
 
 
-@pytest.mark.parametrize("recipe", ["caption", "check", "evaluate", "explain", "report", "score", "tune"])
+@pytest.mark.parametrize(
+    "recipe", ["caption", "check", "evaluate", "explain", "export", "report", "score", "tune"]
+)
 def test_recipes_that_do_not_train_load_no_framework(recipe: str) -> None:
     program = f"import sys, cutline.recipes.{recipe}; print({_IS_HEAVY})"
     assert _print_from_fresh_interpreter(program) == "False"

@@ -12,22 +12,32 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.browser import PHONE, browser
-from tests.fakes import pooling_encoder
+from tests.fakes import ActingProgress, pooling_encoder
 
 from cutline.captioner import Captioner
 from cutline.config import DecoderOptions, DecodingOptions
+from cutline.data.feature_store import as_stored
 from cutline.data.images import digest_file
-from cutline.errors import ConfigError, DataError, ExportError, RunError, UnknownNameError
+from cutline.errors import (
+    ConfigError,
+    DataError,
+    ExportError,
+    MissingDependencyError,
+    RunError,
+    UnknownNameError,
+)
 from cutline.exporting import with_graphs
 from cutline.models.decoders import build_decoder
-from cutline.models.sessions import decoder_arrays
+from cutline.models.sessions import KerasSession, decoder_arrays
 from cutline.recipes import export as recipe
-from cutline.recipes import quantising
+from cutline.recipes import export_formats, quantising
 from cutline.recipes.export import export
 from cutline.records import Dataset, Example
-from cutline.runtime import Bundle, save_bundle
+from cutline.runtime import Bundle, load_bundle, save_bundle
 from cutline.text import Tokenizer, Vocabulary
 from cutline.text.vocabulary import SPECIALS
+from cutline.wishes import Wishes
+from cutline.writing import Writer
 
 WORDS = [*("a", "dog", "on", "the", "grass", "runs", "in", "snow", "two", "dogs", "play", "red", "ball")]
 VOCABULARY = Vocabulary((*SPECIALS, *WORDS), Tokenizer())
@@ -122,7 +132,7 @@ def test_without_the_runtime_a_page_is_refused_with_how_to_get_it(model, tmp_pat
 
 
 def test_an_export_that_disagrees_with_the_model_is_not_kept(model, tmp_path, monkeypatch):
-    write = recipe._write_onnx
+    write = export_formats._write_onnx
 
     def other_step(bundle: Any, size: Any, folder: Path) -> Any:
         graphs = write(bundle, size, folder)
@@ -131,7 +141,7 @@ def test_an_export_that_disagrees_with_the_model_is_not_kept(model, tmp_path, mo
 
         return graphs | decoder_files(bundle.decoder, changed, bundle.feature_shape)
 
-    monkeypatch.setattr(recipe, "_write_onnx", other_step)
+    monkeypatch.setattr(export_formats, "_write_onnx", other_step)
     with pytest.raises(ExportError, match="gives other log-probabilities"):
         export(model, tmp_path / "out")
     assert not list(tmp_path.iterdir())
@@ -193,6 +203,113 @@ def test_the_page_captions_photos_in_a_browser_without_a_network_as_python_does(
         tab.open(out / "index.html", PHONE, dark=True)
         assert tab.ask("document.documentElement.scrollWidth") <= PHONE[0]
         assert not tab.complaints
+
+
+def test_a_saved_model_is_exported_with_the_options_it_was_made_with(model, tmp_path):
+    import tensorflow as tf
+
+    progress = ActingProgress()
+    found = export(model, tmp_path / "out", "saved_model", progress=progress)
+    assert found.log_probability < 1e-4
+    assert progress.notes == ["a SavedModel captions greedily, without the model's decoding.beam_size=3"]
+    files = {path.relative_to(found.out): path for path in found.out.rglob("*") if path.is_file()}
+    assert {str(name): path.stat().st_size for name, path in files.items()} == dict(found.files)
+    assert json.loads((found.out / "settings.json").read_text(encoding="utf-8"))["tokens"][4:] == WORDS
+    photo = tmp_path / "photo.jpg"
+    blocks = np.random.default_rng(0).integers(0, 256, (4, 3, 3), dtype=np.uint8)
+    Image.fromarray(blocks).resize((90, 70)).save(photo)
+    loaded = tf.saved_model.load(str(found.out))
+    (caption,) = loaded.signatures["serving_default"](images=tf.constant([photo.read_bytes()]))["captions"]
+    greedily = Captioner.load(model).with_wishes(Wishes(decoding={"beam_size": 1}))
+    assert caption.numpy().decode("utf-8") == greedily.caption(photo)[0].text
+    # What is in the folders of an export belongs to it, too.
+    mine = found.out / "variables" / "mine.txt"
+    mine.write_text("mine")
+    with pytest.raises(RunError, match="something else than an export"):
+        export(model, found.out)
+    mine.unlink()
+    export(model, found.out)
+    assert not (found.out / "variables").exists()
+
+
+def test_files_for_litert_are_exported_with_what_a_program_needs_to_caption(model, tmp_path):
+    out = tmp_path / "out"
+    export(model, out)
+    found = export(model, out, "litert")
+    assert found.log_probability < 1e-4
+    assert sorted(found.files) == [
+        "decoder_start.tflite",
+        "decoder_step.tflite",
+        "encoder.tflite",
+        "settings.json",
+    ]
+    settings = json.loads((out / "settings.json").read_text(encoding="utf-8"))
+    assert settings["input_size"] == {"height": 32, "width": 24}
+
+
+@pytest.mark.parametrize("format", ["saved_model", "litert"])
+def test_a_bundle_without_graphs_is_exported_from_its_weights(model, tmp_path, monkeypatch, format):
+    old = tmp_path / "old"
+    save_bundle(replace(load_bundle(model), graphs={}), old)
+    # Version 1 differs by what it lacks.
+    manifest = json.loads((old / "manifest.json").read_text(encoding="utf-8"))
+    (old / "manifest.json").write_text(json.dumps({**manifest, "format_version": 1}), encoding="utf-8")
+    made = []
+    monkeypatch.setitem(
+        export_formats.WRITERS, format, lambda bundle, *_: made.append(bundle) or (lambda: 0.0)
+    )
+    export(old, tmp_path / "out", format)
+    assert not made[0].graphs
+    assert made[0].decoder_arrays
+
+
+@pytest.mark.parametrize(
+    ("more", "message"), [(0.01, "other log-probabilities"), (0.0, "captions a made-up image as 'a cat'")]
+)
+def test_a_saved_model_that_disagrees_with_the_model_is_not_kept(model, tmp_path, monkeypatch, more, message):
+    class Disagreeing:
+        def __init__(self, folder: Path) -> None:
+            bundle = load_bundle(model)
+            self._session, self._bundle = KerasSession(bundle), bundle
+
+        def caption(self, images: np.ndarray) -> tuple[list[str], np.ndarray]:
+            features = as_stored(self._session.encode(images)).astype(np.float32)
+            greedily = self._bundle.decoding.model_copy(update={"beam_size": 1})
+            own = [found[0] for found in Writer(self._session, VOCABULARY).write(features, greedily)]
+            logs = np.array([hypothesis.log_probability + more for hypothesis in own])
+            return [hypothesis.text if more else "a cat" for hypothesis in own], logs
+
+    monkeypatch.setattr(export_formats, "write_saved_model", lambda *_: None)
+    monkeypatch.setattr(export_formats, "SavedCaptioner", Disagreeing)
+    with pytest.raises(ExportError, match=message):
+        export(model, tmp_path / "out", "saved_model")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("format", "given", "message"),
+    [
+        ("onnx", {"runtime": "ort.tgz"}, "--onnxruntime-web is for --format web alone, found --format onnx"),
+        ("litert", {"runtime": "ort.tgz"}, "--onnxruntime-web is for --format web alone"),
+        ("saved_model", {"encoder_precision": "int8"}, "int8 is for --format onnx and web"),
+        ("litert", {"encoder_precision": "int8", "data": "x.csv"}, "int8 is for --format onnx and web"),
+        ("onnx", {"data": "x.csv"}, "--data is read for --encoder-precision int8 alone; add that, or leave"),
+        ("web", {"images": "photos"}, "--images is read for --encoder-precision int8 alone"),
+        ("saved_model", {"data": "x.csv"}, "--data is read for --encoder-precision int8 alone"),
+    ],
+)
+def test_options_that_would_change_nothing_are_refused(model, tmp_path, format, given, message):
+    with pytest.raises(ConfigError, match=message):
+        export(model, tmp_path / "out", format, **given)
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_tensorflow_the_line_that_installs_it_is_told(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(recipe, "find_spec", lambda name: None if name == "tensorflow" else object())
+    with pytest.raises(
+        MissingDependencyError, match=r"litert needs TensorFlow.*pip install 'cutline\[train\]'"
+    ):
+        export(model, tmp_path / "out", "litert")
 
 
 def photos_with_captions(folder: Path) -> Dataset:

@@ -19,6 +19,8 @@ class Target(StrEnum):
 
     onnx = "onnx"
     web = "web"
+    saved_model = "saved_model"
+    litert = "litert"
 
 
 class Precision(StrEnum):
@@ -33,7 +35,8 @@ Format = Annotated[
     typer.Option(
         "--format",
         metavar="NAME",
-        help="onnx: graphs for a program of yours; web: a page that captions photos.",
+        help="onnx: graphs for a program of yours; web: a page that captions photos; saved_model: for "
+        "TensorFlow, from image files to captions; litert: .tflite files for a program on a device.",
     ),
 ]
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder to write.")]
@@ -48,7 +51,8 @@ Runtime = Annotated[
 EncoderPrecision = Annotated[
     Precision,
     typer.Option(
-        metavar="NAME", help="float32, or int8: kept if val captions lose no more than 0.5 CIDEr-D by it."
+        metavar="NAME",
+        help="float32, or int8, for onnx and web: kept if val captions lose no more than 0.5 CIDEr-D by it.",
     ),
 ]
 ForInt8 = Annotated[
@@ -74,8 +78,9 @@ def export(
 ) -> int:
     """Write a model for another runtime.
 
-    What was written is read back and compared with the model's graphs before it is moved into place. The page
-    captions photos in a browser, from disk and without a network.
+    What was written is read back and compared with the model before it is moved into place. The page
+    captions photos in a browser, from disk and without a network; a SavedModel captions image files by
+    itself, greedily.
     """
     from cutline.runtime.bundle import find_bundle
 
@@ -94,10 +99,9 @@ def export(
         overwrite=overwrite,
         progress=screen.progress,
     )
-    for name, size in found.files.items():
-        screen.lines(f"{name:22}{size:>14,} bytes")
-    total = sum(found.files.values())
-    screen.lines(f"{'in all':22}{total:>14,} bytes")
+    width = max(22, *(len(name) + 2 for name in found.files))
+    for name, size in (*found.files.items(), ("in all", sum(found.files.values()))):
+        screen.lines(f"{name:{width}}{size:>14,} bytes")
     screen.lines(f"log-probabilities differ from the model's by at most {found.log_probability:.1g}")
     if found.encoder.reason:
         screen.lines(found.encoder.reason)

@@ -29,7 +29,7 @@ from cutline.data.store_folder import START_ANEW, check_manifest, locked, make_i
 from cutline.errors import FeatureStoreError
 
 _DIGEST_BYTES: Final = 32
-_LARGEST_FLOAT16: Final = 65504.0
+LARGEST_FLOAT16: Final = 65504.0
 
 
 def as_stored(features: NDArray[Any]) -> NDArray[np.float16]:
@@ -39,7 +39,7 @@ def as_stored(features: NDArray[Any]) -> NDArray[np.float16]:
         >>> as_stored(np.array([0.1, 1e9])).tolist()
         [0.0999755859375, 65504.0]
     """
-    clipped: NDArray[Any] = np.clip(features, -_LARGEST_FLOAT16, _LARGEST_FLOAT16)
+    clipped: NDArray[Any] = np.clip(features, -LARGEST_FLOAT16, LARGEST_FLOAT16)
     return clipped.astype(np.float16)
 
 

@@ -20,11 +20,30 @@ from cutline.models.encoders import Encoder, encoder_from_spec
 class BundleParts(Protocol):
     """The parts of a bundle that a session is built from; see :class:`cutline.runtime.Bundle`."""
 
-    encoder_spec: Mapping[str, Any]
-    encoder_arrays: Mapping[str, NDArray[Any]]
-    decoder: DecoderOptions
-    decoder_arrays: Mapping[str, NDArray[Any]]
-    feature_shape: tuple[int, ...]
+    @property
+    def encoder_spec(self) -> Mapping[str, Any]:
+        """From which the encoder is rebuilt."""
+        ...
+
+    @property
+    def encoder_arrays(self) -> Mapping[str, NDArray[Any]]:
+        """Its weights."""
+        ...
+
+    @property
+    def decoder(self) -> DecoderOptions:
+        """Name and widths of the decoder."""
+        ...
+
+    @property
+    def decoder_arrays(self) -> Mapping[str, NDArray[Any]]:
+        """Its weights."""
+        ...
+
+    @property
+    def feature_shape(self) -> tuple[int, ...]:
+        """(D,) or (R, D)."""
+        ...
 
     @property
     def vocabulary_size(self) -> int:

@@ -2,40 +2,27 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, Literal
 
-import numpy as np
-
-from cutline.errors import ExportError, RunError
-from cutline.exporting.bundles import with_graphs
-from cutline.exporting.parity import measure_parity
-from cutline.exporting.web import (
-    EXPORT,
-    PAGE_FILES,
-    PAGE_SETTINGS,
-    page_settings,
-    read_graphs,
-    write_web,
-)
-from cutline.files import replacing_folder, write_json
+from cutline.config import DecodingOptions
+from cutline.errors import ConfigError, MissingDependencyError, RunError
+from cutline.files import replacing_folder
 from cutline.progress import Progress, Silent
 from cutline.recipes.quantising import PRECISIONS, EncoderPrecision, Precision, with_int8_encoder
 from cutline.records import Dataset
 from cutline.registry import require_known
-from cutline.runtime import Bundle, load_bundle
-from cutline.runtime.bundle import GRAPHS, find_bundle
-from cutline.runtime.onnx_session import OnnxSession
+from cutline.runtime import load_bundle
+from cutline.runtime.bundle import find_bundle
 
-Format = Literal["onnx", "web"]
-FORMATS: Final[tuple[Format, ...]] = ("onnx", "web")
-SETTINGS: Final = "settings.json"
+Format = Literal["onnx", "web", "saved_model", "litert"]
+FORMATS: Final[tuple[Format, ...]] = ("onnx", "web", "saved_model", "litert")
 
-_IMAGES: Final = 4
-_LARGEST_DIFFERENCE: Final = 1e-3
+_OF_GRAPHS: Final = ("onnx", "web")
+"""Formats that are made of a bundle's graphs; the others are made of its weights."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +31,10 @@ class Exported:
 
     Attributes:
         out: The folder that was written.
-        files: Name of each file in it → its size in bytes.
-        log_probability: Largest difference of a token's log-probability (nats) between the graphs that were
-            to be exported and what was read back, on made-up images.
+        files: Path of each file below it → its size in bytes.
+        log_probability: Largest difference of a token's log-probability (nats), for a SavedModel of a whole
+            caption's, between the networks that were to be exported and what was read back, on made-up
+            images.
         encoder: What the encoder computes with, and why.
     """
 
@@ -74,11 +62,14 @@ def export(
         model: A run folder or a bundle.
         out: Folder to write. One that this recipe wrote is replaced; it appears when everything is done.
         format: ``"onnx"``: the graphs, and what a program needs to caption with them. ``"web"``: a page that
-            captions photos in the browser, offline.
+            captions photos in the browser, offline. ``"saved_model"``: a TensorFlow SavedModel from image
+            files to captions, greedily. ``"litert"``: encoder and decoder as ``.tflite`` files, and what a
+            program needs to caption with them.
         runtime: For ``"web"``: the npm package ``onnxruntime-web``, as a folder or as a ``.tgz``; the one in
             ``node_modules`` when None.
-        encoder_precision: ``"int8"`` quantises the encoder, and keeps it in float32 all the same when val
-            captions lose more than :data:`cutline.recipes.quantising.MOST_LOST` points of CIDEr-D by that.
+        encoder_precision: For ``"onnx"`` and ``"web"``: ``"int8"`` quantises the encoder, and keeps it in
+            float32 all the same when val captions lose more than
+            :data:`cutline.recipes.quantising.MOST_LOST` points of CIDEr-D by that.
         data: For ``"int8"``: the data set that the model was trained on, for images to measure with.
         images: Folder of the images of ``data``.
         overwrite: Let ``out`` replace any folder.
@@ -89,36 +80,79 @@ def export(
 
     Raises:
         BundleError: The model cannot be loaded.
-        ConfigError: An int8 encoder without ``data``.
+        ConfigError: An option that does not go with the others; an int8 encoder without ``data``.
         DataError: ``data`` cannot be used.
         ExportError: The model cannot be written in this format, or does not agree with what was written.
+        MissingDependencyError: TensorFlow is not installed.
         RunError: ``out`` is something else than an export, or holds, or lies in, what is read.
         UnknownNameError: There is no such format or precision.
     """
     require_known("format", format, FORMATS)
     require_known("encoder precision", encoder_precision, PRECISIONS)
+    _require_that_options_fit(format, runtime, encoder_precision, data, images)
     folder = Path(out).resolve()
     _require_apart(folder, [model, *(given for given in (data, images, runtime) if given is not None)])
-    _require_free(folder, overwrite)
+    _require_tensorflow(format)
+    # Only now: it loads TensorFlow.
+    from cutline.exporting import with_graphs
+    from cutline.recipes.export_formats import WRITERS, is_export
+
+    _require_free(folder, overwrite, is_export)
     with progress.stage(f"exporting to {format}", 2, "steps") as stage:
         bundle = load_bundle(find_bundle(Path(model)))
-        if not bundle.graphs:
+        if format in _OF_GRAPHS and not bundle.graphs:
             bundle = with_graphs(bundle)
         precision = EncoderPrecision()
         if encoder_precision == "int8":
             bundle, precision = with_int8_encoder(bundle, Path(model), data, images, progress)
-        session = OnnxSession(bundle)
+        if format == "saved_model":
+            _tell_of_greed(bundle.decoding, progress)
         with replacing_folder(folder) as temporary:
-            if format == "web":
-                write_web(bundle, session.input_size, _runtime(runtime), temporary)
-                graphs = read_graphs(temporary)
-            else:
-                graphs = _write_onnx(bundle, session.input_size, temporary)
+            compare = WRITERS[format](bundle, temporary, runtime)
             stage.advance(1)
-            difference = _compare(bundle, session, replace(bundle, graphs=graphs))
-            sizes = {path.name: path.stat().st_size for path in sorted(temporary.iterdir())}
+            difference = compare()
+            files = sorted(path for path in temporary.rglob("*") if path.is_file())
+            sizes = {path.relative_to(temporary).as_posix(): path.stat().st_size for path in files}
         stage.advance(1)
     return Exported(Path(out), sizes, difference, precision)
+
+
+def _require_that_options_fit(
+    format: Format, runtime: object, encoder_precision: Precision, data: object, images: object
+) -> None:
+    """Refuse what would change nothing: who asks for it expects something else than they would get."""
+    if runtime is not None and format != "web":
+        raise ConfigError(
+            f"--onnxruntime-web is for --format web alone, found --format {format}; leave it out"
+        )
+    if encoder_precision == "int8" and format not in _OF_GRAPHS:
+        raise ConfigError(
+            f"--encoder-precision int8 is for --format {' and '.join(_OF_GRAPHS)}, found --format {format}; "
+            "leave it out"
+        )
+    for name, given in (("--data", data), ("--images", images)):
+        if given is not None and encoder_precision != "int8":
+            raise ConfigError(
+                f"{name} is read for --encoder-precision int8 alone; add that, or leave {name} out"
+            )
+
+
+def _require_tensorflow(format: Format) -> None:
+    if find_spec("tensorflow") is None:
+        raise MissingDependencyError(
+            f"exporting to {format} needs TensorFlow; install it: pip install 'cutline[train]'"
+        )
+
+
+def _tell_of_greed(options: DecodingOptions, progress: Progress) -> None:
+    greedy = {"beam_size": 1, "consensus": 0, "temperature": 0}
+    unused = [
+        f"decoding.{name}={getattr(options, name)}"
+        for name, value in greedy.items()
+        if getattr(options, name) != value
+    ]
+    if unused:
+        progress.note(f"a SavedModel captions greedily, without the model's {' and '.join(unused)}")
 
 
 def _require_apart(folder: Path, inputs: Sequence[Any]) -> None:
@@ -130,63 +164,13 @@ def _require_apart(folder: Path, inputs: Sequence[Any]) -> None:
                 raise RunError(f"{folder}: holds {given}, or lies in it; choose another --out")
 
 
-def _require_free(folder: Path, overwrite: bool) -> None:
+def _require_free(folder: Path, overwrite: bool, is_export: Callable[[Path], bool]) -> None:
     if folder.is_file():
         raise RunError(f"{folder}: a file; name a folder with --out")
     if overwrite or not folder.exists() or not any(folder.iterdir()):
         return
-    if not _is_export(folder):
+    if not is_export(folder):
         raise RunError(
             f"{folder}: the folder holds something else than an export; choose another --out, or let it be "
             "replaced with --overwrite"
         )
-
-
-def _is_export(folder: Path) -> bool:
-    """Tell whether this recipe wrote all that is in a folder."""
-    names = {path.name for path in folder.iterdir()}
-    settings = folder / (SETTINGS if SETTINGS in names else PAGE_SETTINGS)
-    own = {*GRAPHS, SETTINGS} if settings.name == SETTINGS else set(PAGE_FILES)
-    return (
-        settings.is_file() and names <= own and EXPORT in settings.read_text("utf-8", errors="replace")[:200]
-    )
-
-
-def _runtime(given: str | Path | None) -> Path:
-    if given is not None:
-        return Path(given)
-    installed = Path("node_modules") / "onnxruntime-web"
-    if installed.exists():
-        return installed
-    raise ExportError(
-        "the page needs onnxruntime-web, a package of npm; get it with: npm pack onnxruntime-web, and name "
-        "the file with --onnxruntime-web FILE"
-    )
-
-
-def _write_onnx(bundle: Bundle, input_size: tuple[int, int], folder: Path) -> dict[str, Path | bytes]:
-    for name in GRAPHS:
-        graph = bundle.graphs[name]
-        if isinstance(graph, Path):
-            shutil.copyfile(graph, folder / name)
-        else:
-            (folder / name).write_bytes(graph)
-    write_json(folder / SETTINGS, page_settings(bundle, input_size))
-    return {name: folder / name for name in GRAPHS}
-
-
-def _compare(bundle: Bundle, session: OnnxSession, written: Bundle) -> float:
-    """Let both read the same captions of made-up images; ExportError when they differ."""
-    height, width = session.input_size
-    images = np.random.default_rng(0).integers(0, 256, (_IMAGES, height, width, 3), dtype=np.uint8)
-    options = bundle.decoding.model_copy(
-        update={"consensus": 0, "temperature": 0.0, "beam_size": 2, "groups": 1}
-    )
-    parity = measure_parity(session, OnnxSession(written), [images], bundle.vocabulary, options)
-    difference = parity.log_probability
-    if not difference <= _LARGEST_DIFFERENCE:
-        raise ExportError(
-            f"what was written gives other log-probabilities than {bundle.folder}: they differ by up to "
-            f"{difference:g}, allowed is {_LARGEST_DIFFERENCE:g}; nothing was kept"
-        )
-    return difference

@@ -16,7 +16,6 @@ from cutline.data.features import FeatureStore, extract
 from cutline.data.images import decode_image
 from cutline.errors import ConfigError, DataError, ImageError
 from cutline.evaluation import caption_examples, make_scorer, texts_of
-from cutline.exporting.quantising import quantise_encoder
 from cutline.progress import Progress
 from cutline.recipes.evaluate import load_for_model
 from cutline.recipes.extract import feature_reader
@@ -84,6 +83,9 @@ def with_int8_encoder(
         raise ConfigError(
             "an int8 encoder is measured on images: name what the model was trained on with --data"
         )
+    # Its room loads Keras.
+    from cutline.exporting.quantising import quantise_encoder
+
     dataset = load_for_model(model, data, images, {}, bundle, "val", progress)
     train, val = dataset.of_split("train"), dataset.of_split("val")[:_VAL_IMAGES]
     if not train:
