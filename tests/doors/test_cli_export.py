@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 from cutline.cli.app import app
 from cutline.cli.export import Target
 from cutline.recipes.export import FORMATS, Exported
+from cutline.recipes.export_bundle import BundleContent
 
 
 def run(*arguments: str) -> Result:
@@ -45,6 +46,7 @@ def test_what_was_written_is_printed_with_sizes_and_how_far_it_agrees(stub: Stub
             {
                 "runtime": Path("ort.tgz"),
                 "encoder_precision": "float32",
+                "content": None,
                 "data": None,
                 "images": None,
                 "overwrite": False,
@@ -63,6 +65,15 @@ def test_json_has_the_same(stub: StubRecipe) -> None:
     }
 
 
+def test_what_a_bundle_holds_and_says_is_handed_on(stub: StubRecipe) -> None:
+    options = ("--no-captions", "--no-weights", "--licence", "MIT", "--data-notes", "Our garden.")
+    result = run("runs/first", "--format", "bundle", "--out", "garden.zip", *options)
+    assert result.exit_code == 0, result.stderr
+    ((arguments, given),) = stub.calls
+    assert arguments == ("runs/first", Path("garden.zip"), "bundle")
+    assert given["content"] == BundleContent(False, False, "MIT", "Our garden.")
+
+
 def test_long_names_stand_in_a_column_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = {"saved_model.pb": 90, "variables/variables.data-00000-of-00001": 1_234_567}
     StubRecipe.put(monkeypatch, "export", "export", Exported(Path("saved"), sizes, 2e-6))
@@ -76,6 +87,15 @@ def test_long_names_stand_in_a_column_of_their_own(monkeypatch: pytest.MonkeyPat
 
 def test_the_formats_offered_are_those_of_the_recipe() -> None:
     assert [target.value for target in Target] == list(FORMATS)
+
+
+def test_a_zip_file_that_is_none_is_told_in_one_line(tmp_path: Path) -> None:
+    model = tmp_path / "model.zip"
+    model.write_text("no zip file")
+    result = run(str(model), "--out", str(tmp_path / "out"))
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"error: {model}: not a zip file, or a damaged one (")
+    assert result.stderr.count("\n") == 1
 
 
 def test_a_model_that_is_not_there_is_told_before_anything_is_loaded(tmp_path: Path) -> None:

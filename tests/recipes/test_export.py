@@ -282,8 +282,8 @@ def test_a_saved_model_that_disagrees_with_the_model_is_not_kept(model, tmp_path
     [
         ("onnx", {"runtime": "ort.tgz"}, "--onnxruntime-web is for --format web alone, found --format onnx"),
         ("litert", {"runtime": "ort.tgz"}, "--onnxruntime-web is for --format web alone"),
-        ("saved_model", {"encoder_precision": "int8"}, "int8 is for --format onnx and web"),
-        ("litert", {"encoder_precision": "int8", "data": "x.csv"}, "int8 is for --format onnx and web"),
+        ("saved_model", {"encoder_precision": "int8"}, "int8 is for --format bundle, onnx, web"),
+        ("litert", {"encoder_precision": "int8", "data": "x.csv"}, "int8 is for --format bundle, onnx, web"),
         ("onnx", {"data": "x.csv"}, "--data is read for --encoder-precision int8 alone; add that, or leave"),
         ("web", {"images": "photos"}, "--images is read for --encoder-precision int8 alone"),
         ("saved_model", {"data": "x.csv"}, "--data is read for --encoder-precision int8 alone"),

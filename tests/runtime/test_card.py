@@ -35,6 +35,7 @@ KNOWN = {
     },
     "precision": {
         "encoder": "int8",
+        "decoder": "float32",
         "measured": {"encoder": {"images": 200, "cider_d": {"float32": 53.5, "int8": 53.4}}},
     },
 }
@@ -51,15 +52,15 @@ def test_it_says_what_is_known(bundle: Bundle) -> None:
         "# first",
         "Made with cutline 0.1.0 on 2026-11-23.",
         "| encoder | means.keras, 4 regions of 3 numbers, int8 |",
-        "| decoder | attend, 4 LSTM units |",
+        "| decoder | attend, 4 LSTM units, float32 |",
         "| captions | of 11 words, lower case; the most frequent are: a, dog, on, the, grass, runs, in, snow",
         "| decoding | beam_size 2, max_length 6, min_length 2, no_repeat_ngram 1 |",
         "captions of training images, word by word |",
         "photos.csv: 1,200 images (train 1,000, val 200), 6,000 captions; fingerprint 0123456789abcdef.",
         "Licence: MIT",
         "Photos of\nour garden.",
-        "- val, in training: CIDEr-D 53.6, BLEU-4 21.3",
-        "- test, 1,000 images: CIDEr-D 57.3 (55.1 to 59.4), BLEU-4 22.0; `cutline:1|tokenizer:ptb`",
+        "- val, in training: CIDEr-D 53.6, BLEU-4 21.3 (in float32)",
+        "CIDEr-D 57.3 (55.1 to 59.4), BLEU-4 22.0 (in float32); `cutline:1|tokenizer:ptb`",
         "- encoder by precision: CIDEr-D on 200 val images 53.5 with float32, 53.4 with int8",
     ):
         assert line in card, line

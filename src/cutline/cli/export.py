@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,10 +13,14 @@ from cutline.cli.failures import DONE
 from cutline.cli.options import Images, Model
 from cutline.cli.screen import Screen
 
+if TYPE_CHECKING:
+    from cutline.recipes.export_bundle import BundleContent
+
 
 class Target(StrEnum):
     """What can be written."""
 
+    bundle = "bundle"
     onnx = "onnx"
     web = "web"
     saved_model = "saved_model"
@@ -35,11 +39,14 @@ Format = Annotated[
     typer.Option(
         "--format",
         metavar="NAME",
-        help="onnx: graphs for a program of yours; web: a page that captions photos; saved_model: for "
-        "TensorFlow, from image files to captions; litert: .tflite files for a program on a device.",
+        help="bundle: a copy to give away; onnx: graphs for a program of yours; web: a page that captions "
+        "photos; saved_model: for TensorFlow, from image files to captions; litert: .tflite files for a "
+        "program on a device.",
     ),
 ]
-Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder to write.")]
+Out = Annotated[
+    Path, typer.Option("--out", metavar="DIR", help="Folder to write; for bundle also a file: NAME.zip.")
+]
 Runtime = Annotated[
     Path | None,
     typer.Option(
@@ -52,12 +59,39 @@ EncoderPrecision = Annotated[
     Precision,
     typer.Option(
         metavar="NAME",
-        help="float32, or int8, for onnx and web: kept if val captions lose no more than 0.5 CIDEr-D by it.",
+        help="float32, or int8, for bundle, onnx and web: kept if val captions lose no more than 0.5 CIDEr-D "
+        "by it.",
     ),
 ]
 ForInt8 = Annotated[
     str | None,
     typer.Option("--data", metavar="DATA", help="For int8: what the model was trained on, to measure with."),
+]
+_GIVEN_AWAY = "For --format bundle"
+NoCaptions = Annotated[
+    bool,
+    typer.Option(
+        "--no-captions", metavar="", rich_help_panel=_GIVEN_AWAY, help="Leave out the training captions."
+    ),
+]
+NoWeights = Annotated[
+    bool,
+    typer.Option(
+        "--no-weights",
+        metavar="",
+        rich_help_panel=_GIVEN_AWAY,
+        help="Leave out what training needs: it captions and does nothing else.",
+    ),
+]
+Licence = Annotated[
+    str | None,
+    typer.Option(metavar="TEXT", rich_help_panel=_GIVEN_AWAY, help="Under what the model may be used."),
+]
+DataNotes = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TEXT", rich_help_panel=_GIVEN_AWAY, help="What people should know of the training data."
+    ),
 ]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", metavar="", help="Let --out replace a folder that is no export.")
@@ -75,6 +109,10 @@ def export(
     data: ForInt8 = None,
     images: Images = None,
     overwrite: Overwrite = False,
+    no_captions: NoCaptions = False,
+    no_weights: NoWeights = False,
+    licence: Licence = None,
+    data_notes: DataNotes = None,
 ) -> int:
     """Write a model for another runtime.
 
@@ -94,6 +132,7 @@ def export(
         format.value,
         runtime=runtime,
         encoder_precision=encoder_precision.value,
+        content=_content(no_captions, no_weights, licence, data_notes),
         data=data,
         images=images,
         overwrite=overwrite,
@@ -116,3 +155,13 @@ def export(
         }
     )
     return DONE
+
+
+def _content(
+    no_captions: bool, no_weights: bool, licence: str | None, data_notes: str | None
+) -> BundleContent | None:
+    """Return what was asked for of a bundle; None where nothing was."""
+    from cutline.recipes.export_bundle import BundleContent
+
+    content = BundleContent(not no_captions, not no_weights, licence, data_notes)
+    return None if content == BundleContent() else content

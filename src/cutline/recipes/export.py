@@ -12,16 +12,17 @@ from cutline.config import DecodingOptions
 from cutline.errors import ConfigError, MissingDependencyError, RunError
 from cutline.files import replacing_folder
 from cutline.progress import Progress, Silent
+from cutline.recipes.export_bundle import BundleContent, export_bundle, precision_of
 from cutline.recipes.quantising import PRECISIONS, EncoderPrecision, Precision, with_int8_encoder
 from cutline.records import Dataset
 from cutline.registry import require_known
 from cutline.runtime import load_bundle
-from cutline.runtime.bundle import find_bundle
+from cutline.runtime.bundle import find_bundle, require_weights
 
-Format = Literal["onnx", "web", "saved_model", "litert"]
-FORMATS: Final[tuple[Format, ...]] = ("onnx", "web", "saved_model", "litert")
+Format = Literal["bundle", "onnx", "web", "saved_model", "litert"]
+FORMATS: Final[tuple[Format, ...]] = ("bundle", "onnx", "web", "saved_model", "litert")
 
-_OF_GRAPHS: Final = ("onnx", "web")
+_OF_GRAPHS: Final = ("bundle", "onnx", "web")
 """Formats that are made of a bundle's graphs; the others are made of its weights."""
 
 
@@ -51,6 +52,7 @@ def export(
     *,
     runtime: str | Path | None = None,
     encoder_precision: Precision = "float32",
+    content: BundleContent | None = None,
     data: Dataset | str | Path | None = None,
     images: str | Path | None = None,
     overwrite: bool = False,
@@ -60,16 +62,19 @@ def export(
 
     Args:
         model: A run folder or a bundle.
-        out: Folder to write. One that this recipe wrote is replaced; it appears when everything is done.
-        format: ``"onnx"``: the graphs, and what a program needs to caption with them. ``"web"``: a page that
-            captions photos in the browser, offline. ``"saved_model"``: a TensorFlow SavedModel from image
-            files to captions, greedily. ``"litert"``: encoder and decoder as ``.tflite`` files, and what a
-            program needs to caption with them.
+        out: Folder to write, for ``"bundle"`` also a file that ends in ``.zip``. One that this recipe wrote
+            is replaced; it appears when everything is done.
+        format: ``"bundle"``: a bundle with graphs, to be copied or given away. ``"onnx"``: the graphs, and
+            what a program needs to caption with them. ``"web"``: a page that captions photos in the browser,
+            offline. ``"saved_model"``: a TensorFlow SavedModel from image files to captions, greedily.
+            ``"litert"``: encoder and decoder as ``.tflite`` files, and what a program needs to caption with
+            them.
         runtime: For ``"web"``: the npm package ``onnxruntime-web``, as a folder or as a ``.tgz``; the one in
             ``node_modules`` when None.
-        encoder_precision: For ``"onnx"`` and ``"web"``: ``"int8"`` quantises the encoder, and keeps it in
-            float32 all the same when val captions lose more than
+        encoder_precision: For ``"bundle"``, ``"onnx"`` and ``"web"``: ``"int8"`` quantises the encoder, and
+            keeps it in float32 all the same when val captions lose more than
             :data:`cutline.recipes.quantising.MOST_LOST` points of CIDEr-D by that.
+        content: For ``"bundle"``: what it holds and says.
         data: For ``"int8"``: the data set that the model was trained on, for images to measure with.
         images: Folder of the images of ``data``.
         overwrite: Let ``out`` replace any folder.
@@ -90,8 +95,20 @@ def export(
     require_known("format", format, FORMATS)
     require_known("encoder precision", encoder_precision, PRECISIONS)
     _require_that_options_fit(format, runtime, encoder_precision, data, images)
+    if content is not None and format != "bundle":
+        raise ConfigError(
+            "--no-captions, --no-weights, --licence and --data-notes are for --format bundle alone, found "
+            f"--format {format}; leave them out"
+        )
     folder = Path(out).resolve()
     _require_apart(folder, [model, *(given for given in (data, images, runtime) if given is not None)])
+    if format == "bundle":
+        content = content or BundleContent()
+        sizes, precision = export_bundle(
+            Path(model), folder, content, precision=encoder_precision, data=data, images=images,
+            overwrite=overwrite, progress=progress,
+        )  # fmt: skip
+        return Exported(Path(out), sizes, 0.0, precision)
     _require_tensorflow(format)
     # Only now: it loads TensorFlow.
     from cutline.exporting import with_graphs
@@ -100,10 +117,12 @@ def export(
     _require_free(folder, overwrite, is_export)
     with progress.stage(f"exporting to {format}", 2, "steps") as stage:
         bundle = load_bundle(find_bundle(Path(model)))
+        if format != "onnx":
+            require_weights(bundle)
         if format in _OF_GRAPHS and not bundle.graphs:
             bundle = with_graphs(bundle)
-        precision = EncoderPrecision()
-        if encoder_precision == "int8":
+        precision = EncoderPrecision(precision_of(bundle))
+        if encoder_precision != precision.name == "float32":
             bundle, precision = with_int8_encoder(bundle, Path(model), data, images, progress)
         if format == "saved_model":
             _tell_of_greed(bundle.decoding, progress)
@@ -127,7 +146,7 @@ def _require_that_options_fit(
         )
     if encoder_precision == "int8" and format not in _OF_GRAPHS:
         raise ConfigError(
-            f"--encoder-precision int8 is for --format {' and '.join(_OF_GRAPHS)}, found --format {format}; "
+            f"--encoder-precision int8 is for --format {', '.join(_OF_GRAPHS)}, found --format {format}; "
             "leave it out"
         )
     for name, given in (("--data", data), ("--images", images)):

@@ -28,7 +28,7 @@ def card_of(bundle: Bundle) -> str:
         cutline=_line(details.get("cutline")) or "of an unknown version",
         date=_line(details.get("created")).partition("T")[0] or "an unknown day",
         encoder=_encoder(bundle),
-        decoder=f"{bundle.decoder.name}, {bundle.decoder.lstm_units} LSTM units",
+        decoder=_decoder(bundle),
         captions=_captions(bundle),
         decoding=_decoding(bundle.decoding),
         carries=_carries(bundle),
@@ -61,8 +61,17 @@ def _encoder(bundle: Bundle) -> str:
     grid = len(bundle.feature_shape) == 2
     depth = f"{bundle.feature_shape[-1]:,} numbers"
     what = f"{bundle.feature_shape[0]} regions of {depth}" if grid else f"the whole picture as {depth}"
-    precision = _group(bundle.details.get("precision")).get("encoder")
-    return f"{_encoder_name(bundle)}, {what}" + (f", {_cell(precision)}" if precision else "")
+    return f"{_encoder_name(bundle)}, {what}{_precision(bundle, 'encoder')}"
+
+
+def _decoder(bundle: Bundle) -> str:
+    options = bundle.decoder
+    return f"{options.name}, {options.lstm_units} LSTM units{_precision(bundle, 'decoder')}"
+
+
+def _precision(bundle: Bundle, part: str) -> str:
+    found = _cell(_group(bundle.details.get("precision")).get(part))
+    return f", {found}" if found else ""
 
 
 def _captions(bundle: Bundle) -> str:
@@ -101,19 +110,21 @@ def _data(facts: object) -> str:
 
 
 def _scores(details: Mapping[str, Any]) -> Iterator[str]:
-    validation = _group(details.get("validation"))
+    validation, precision = _group(details.get("validation")), _group(details.get("precision"))
+    # What is in the bundle is then another network than the one that was scored.
+    scored = " (in float32)" if "int8" in precision.values() else ""
     if "cider_d" in validation:
         bleu = _score(validation.get("bleu_4"))
-        yield f"val, in training: CIDEr-D {_score(validation['cider_d'])}, BLEU-4 {bleu}"
+        yield f"val, in training: CIDEr-D {_score(validation['cider_d'])}, BLEU-4 {bleu}{scored}"
     for split, found in _group(details.get("scores")).items():
         scores = _group(found)
         ends = _group(scores.get("cider_d_interval"))
         interval = f" ({_score(ends.get('low'))} to {_score(ends.get('high'))})" if ends else ""
         yield (
             f"{_line(split)}, {_count(scores.get('images'))} images: CIDEr-D {_score(scores.get('cider_d'))}"
-            f"{interval}, BLEU-4 {_score(scores.get('bleu_4'))}; `{_line(scores.get('signature'))}`"
+            f"{interval}, BLEU-4 {_score(scores.get('bleu_4'))}{scored}; `{_line(scores.get('signature'))}`"
         )
-    for part, measured in _group(_group(details.get("precision")).get("measured")).items():
+    for part, measured in _group(precision.get("measured")).items():
         figures = _group(measured)
         told = ", ".join(
             f"{_score(value)} with {_line(name)}" for name, value in _group(figures.get("cider_d")).items()

@@ -1,0 +1,254 @@
+"""Write a clean bundle out of a run or a bundle: with graphs, as a folder or as one zip file."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from cutline import __version__
+from cutline.errors import BundleError, DataError, ExportError, RunError
+from cutline.files import replacing, replacing_folder
+from cutline.progress import Progress
+from cutline.recipes import run_folder as layout
+from cutline.recipes.quantising import EncoderPrecision, Precision, with_int8_encoder
+from cutline.recipes.results import EVALUATION, load_evaluation
+from cutline.records import Dataset, EvaluationResult
+from cutline.runtime import Bundle, load_bundle
+from cutline.runtime.bundle import ENCODER_GRAPH, PRECISION, find_bundle
+from cutline.runtime.bundle_files import ZIP, is_zip, write_zip
+from cutline.runtime.onnx_session import OnnxSession
+from cutline.runtime.saving import write_files
+
+EXPORTED: Final = "exported_by"
+"""Key of a bundle's details by which an export knows what it may replace."""
+
+_FLOAT32: Final = "float32"
+_INT8: Final = "int8"
+
+
+@dataclass(frozen=True)
+class BundleContent:
+    """What an exported bundle holds and says.
+
+    Attributes:
+        captions: The captions of training images, with which a consensus chooses and explanations compare.
+        weights: What further training and captioning with Keras need.
+        licence: Under what the model may be used; None keeps what the model says.
+        data_notes: What to know of the training data; likewise.
+    """
+
+    captions: bool = True
+    weights: bool = True
+    licence: str | None = None
+    data_notes: str | None = None
+
+
+def export_bundle(
+    model: Path,
+    out: Path,
+    content: BundleContent,
+    *,
+    precision: Precision,
+    data: Dataset | str | Path | None,
+    images: str | Path | None,
+    overwrite: bool,
+    progress: Progress,
+) -> tuple[dict[str, int], EncoderPrecision]:
+    """Write a bundle; arguments are those of :func:`cutline.recipes.export.export`.
+
+    What is written is read back, every file checked, and must be what was to be written; it is then moved
+    into place. Equal models give equal zip files.
+
+    Returns:
+        Name of each file → its size in bytes, and what the encoder computes with.
+
+    Raises:
+        ExportError: Weights are to be left out and there can be no graphs, or what was read back differs.
+        RunError: Something else than such an export is in the way.
+    """
+    _require_free(out, overwrite)
+    with progress.stage("exporting to bundle", 2, "steps") as stage:
+        bundle = _with_graphs(load_bundle(find_bundle(model)), content, progress)
+        found = EncoderPrecision(precision_of(bundle))
+        if precision == _INT8:
+            bundle, found = _with_int8(bundle, model, data, images, progress)
+        bundle = _trimmed(bundle, content)
+        details = {**bundle.details, EXPORTED: f"cutline {__version__}", **_scores(model)}
+        details.setdefault("name", _name(model, out))
+        bundle = replace(bundle, details=details)
+        stage.advance(1)
+        sizes = _write(bundle, out)
+        stage.advance(1)
+    return sizes, found
+
+
+def _require_free(out: Path, overwrite: bool) -> None:
+    if out.is_file() and out.suffix.lower() != ZIP:
+        raise RunError(f"{out}: a file; name a folder, or a file that ends in .zip, with --out")
+    if overwrite or not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    try:
+        found = load_bundle(out, weights=False)
+    except BundleError:
+        found = None
+    if found is None or EXPORTED not in found.details:
+        raise RunError(
+            f"{out}: is there, and no bundle that an export wrote; choose another --out, or let it be "
+            "replaced with --overwrite"
+        )
+
+
+def _with_graphs(bundle: Bundle, content: BundleContent, progress: Progress) -> Bundle:
+    """Add graphs where there are none and the encoder can be written as one."""
+    if bundle.graphs:
+        return bundle
+    # It loads TensorFlow.
+    from cutline.exporting import with_graphs
+
+    try:
+        return with_graphs(bundle)
+    except ExportError as error:
+        if not content.weights:
+            raise ExportError(f"{error}; without weights there is then nothing to caption with") from None
+        progress.warn(f"the bundle captions through Keras, for it has no graphs: {error}")
+        return bundle
+
+
+def precision_of(bundle: Bundle) -> Precision:
+    """Return what the encoder of a bundle computes with."""
+    known = bundle.details.get(PRECISION)
+    return _INT8 if isinstance(known, Mapping) and known.get("encoder") == _INT8 else _FLOAT32
+
+
+def _with_int8(
+    bundle: Bundle,
+    model: Path,
+    data: Dataset | str | Path | None,
+    images: str | Path | None,
+    progress: Progress,
+) -> tuple[Bundle, EncoderPrecision]:
+    """Quantise the encoder if val captions stay as good, and say in the bundle what was found."""
+    if precision_of(bundle) == _INT8:
+        return bundle, EncoderPrecision(_INT8, "int8 encoder: the model's own is one already")
+    if not bundle.graphs:
+        raise ExportError(f"{bundle.folder}: has no graph of its encoder, which cannot be made int8")
+    small, found = with_int8_encoder(bundle, model, data, images, progress)
+    small = _telling(small, "encoder", found)
+    return (_with_own_features(small) if found.name == _INT8 else small), found
+
+
+def _telling(bundle: Bundle, part: str, found: EncoderPrecision) -> Bundle:
+    """Say in a bundle what a part of it computes with, and what was measured to decide that."""
+    known = dict(bundle.details.get(PRECISION, {}))
+    figures = {"images": found.images, "cider_d": {_FLOAT32: found.cider_d, _INT8: found.cider_d_int8}}
+    told = {**known, part: found.name, "measured": {**known.get("measured", {}), part: figures}}
+    return replace(bundle, details={**bundle.details, PRECISION: told})
+
+
+def _with_own_features(bundle: Bundle) -> Bundle:
+    """Give an encoder a fingerprint of its own: its features must not be mixed with those of float32."""
+    known = dict(bundle.details.get("encoder_fingerprint") or {"encoder": bundle.encoder_spec.get("name")})
+    graph = hashlib.sha256(_content(bundle.graphs[ENCODER_GRAPH])).hexdigest()
+    fingerprint = {**known, PRECISION: _INT8, "graph_sha256": graph}
+    return replace(bundle, details={**bundle.details, "encoder_fingerprint": fingerprint})
+
+
+def _trimmed(bundle: Bundle, content: BundleContent) -> Bundle:
+    """Leave out what is not wanted, and say what is."""
+    if not content.captions:
+        # Nobody is left to vote.
+        decoding = bundle.decoding.model_copy(update={"consensus": 0})
+        bundle = replace(bundle, neighbours=None, decoding=decoding)
+    if not content.weights:
+        bundle = replace(bundle, encoder_arrays={}, decoder_arrays={})
+    if content.licence is not None:
+        bundle = replace(bundle, licence=content.licence)
+    if content.data_notes is not None:
+        bundle = replace(bundle, data_notes=content.data_notes)
+    # Not linked: what is given away shares no file with the run.
+    return replace(bundle, graphs={name: _content(graph) for name, graph in bundle.graphs.items()})
+
+
+def _content(graph: Path | bytes) -> bytes:
+    return graph.read_bytes() if isinstance(graph, Path) else graph
+
+
+def _scores(model: Path) -> dict[str, Any]:
+    """Return what the evaluations of a run found, as far as they are not older than its bundle."""
+    run = layout.run_of(model)
+    if not (run / layout.CONFIG).exists():
+        return {}
+    bundle = run / layout.BUNDLE / "manifest.json"
+    found = {}
+    for path in sorted(run.glob(f"evaluation-*/{EVALUATION}")):
+        if path.stat().st_mtime_ns >= bundle.stat().st_mtime_ns:
+            with contextlib.suppress(DataError):
+                result = load_evaluation(path)
+                found[result.split] = _facts(result)
+    return {"scores": found} if found else {}
+
+
+def _facts(result: EvaluationResult) -> dict[str, Any]:
+    scores = result.scores
+    interval = scores.intervals.get("cider_d")
+    ends = {"cider_d_interval": {"low": interval.low, "high": interval.high}} if interval else {}
+    return {
+        "images": scores.images,
+        "references": scores.references,
+        **{name: getattr(scores, name) for name in scores.computed()},
+        **ends,
+        "signature": scores.signature,
+    }
+
+
+def _name(model: Path, out: Path) -> str:
+    """Return what a model is called that does not say so itself: as its run, else as what is written."""
+    run = layout.run_of(model)
+    return run.resolve().name if (run / layout.CONFIG).exists() else out.stem
+
+
+def _write(bundle: Bundle, out: Path) -> dict[str, int]:
+    with _written(bundle, out) as place:
+        again = load_bundle(place, weights=True)
+        if not _same(bundle, again):
+            raise ExportError(f"{out}: what was read back is not what was written; nothing was kept")
+        if again.graphs:
+            OnnxSession(again)
+        if is_zip(place):
+            return {out.name: place.stat().st_size}
+        return {path.name: path.stat().st_size for path in sorted(place.iterdir())}
+
+
+@contextlib.contextmanager
+def _written(bundle: Bundle, out: Path) -> Iterator[Path]:
+    """Write a bundle beside its place, and move it there when the block ends without an error."""
+    if not is_zip(out):
+        with replacing_folder(out) as place:
+            write_files(bundle, place)
+            yield place
+        return
+    with replacing(out, "wb") as stream, tempfile.TemporaryDirectory() as scratch:
+        write_files(bundle, Path(scratch))
+        write_zip(Path(scratch), stream)
+        stream.flush()
+        yield Path(stream.name)
+
+
+def _same(one: Bundle, other: Bundle) -> bool:
+    """Compare what captions: graphs, weights, vocabulary, options."""
+    if {name: _content(graph) for name, graph in other.graphs.items()} != one.graphs:
+        return False
+    for ours, theirs in (
+        (one.encoder_arrays, other.encoder_arrays),
+        (one.decoder_arrays, other.decoder_arrays),
+    ):
+        if ours.keys() != theirs.keys() or not all(np.array_equal(ours[key], theirs[key]) for key in ours):
+            return False
+    return (one.vocabulary, one.decoding, one.decoder) == (other.vocabulary, other.decoding, other.decoder)
