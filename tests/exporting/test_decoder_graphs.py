@@ -118,6 +118,13 @@ def test_a_vocabulary_too_large_for_a_table_is_multiplied_out():
     )
 
 
+def test_embeddings_are_stored_once_where_there_is_no_table():
+    _, arrays = keras_session(OPTIONS["attend"], (R, D))
+    step = decoder_graphs(DecoderParts(OPTIONS["attend"], arrays, (R, D), largest_table=0))[1]
+    shapes = [tuple(array.dims) for array in step.graph.initializer]
+    assert shapes.count((V, WIDTHS["embedding_units"])) == 1
+
+
 def test_a_decoder_without_graphs_is_named():
     options = OPTIONS["attend"].model_copy(update={"name": "transformer"})
     with pytest.raises(UnknownNameError, match="decoder with ONNX graphs 'transformer'"):

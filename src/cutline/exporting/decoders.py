@@ -104,14 +104,17 @@ class Step:
         self._arrays = parts.arrays
         self.token_ids = self.graph.input("token_ids", np.int32, ["B"])
         self._vocabulary_size, self._largest_table = parts.vocabulary_size, parts.largest_table
+        self._words = ""
 
     def looked_up(self, table: NDArray[Any]) -> str:
         """Return the rows (B, ...) that a table has for the tokens."""
         return self.graph.table(table, self.token_ids)
 
     def words(self) -> str:
-        """Return the embeddings of the tokens, (B, E)."""
-        return self.looked_up(self._arrays["embedding/embeddings"])
+        """Return the embeddings of the tokens, (B, E); however often they are used, they are stored once."""
+        if not self._words:
+            self._words = self.looked_up(self._arrays["embedding/embeddings"])
+        return self._words
 
     def gates(self, kernel: NDArray[Any], bias: NDArray[Any]) -> str:
         """Return what the words do to gates, (B, G), from a table unless that would be too large."""
@@ -278,9 +281,8 @@ class AttentionStep(Step):
         """Score the next token by the word read, the LSTM's state and the context."""
         kernel, bias = arrays_of(self._arrays, "read_hidden")
         kernel = np.concatenate([kernel, self._arrays["read_context/kernel"]])
-        read = self.graph.dense(self.graph.join(hidden, context), kernel)
-        words = self.looked_up(self._arrays["embedding/embeddings"] + bias)
-        self.finish(self.graph.add("Add", read, words), states, self.units)
+        read = self.graph.dense(self.graph.join(hidden, context), kernel, bias)
+        self.finish(self.graph.add("Add", read, self.words()), states, self.units)
 
 
 def arrays_of(arrays: Arrays, name: str) -> tuple[NDArray[Any], NDArray[Any]]:
