@@ -1,0 +1,102 @@
+"""Each command that does not train works where TensorFlow, Keras and onnx are not installed."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from tests.golden.make_bundles import picture
+
+MODEL = Path(__file__).parents[1] / "golden" / "bundles" / "version_3"
+ZIP = MODEL.with_name("version_3.zip")
+WORDS = ("a dog runs", "two dog in snow", "the red ball", "a ball on the grass")
+
+# A module that is None cannot be imported: to cutline it is as if it were not installed.
+_WITHOUT = """
+import importlib.util, sys
+absent = ("tensorflow", "keras", "onnx", "matplotlib", "tensorboard", "jax", "torch")
+for name in absent:
+    sys.modules[name] = None
+found = importlib.util.find_spec
+importlib.util.find_spec = lambda name, package=None: None if name in absent else found(name, package)
+from cutline.cli import main
+sys.exit(main())
+"""
+
+
+def light(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a fresh interpreter of a light install."""
+    return subprocess.run(
+        [sys.executable, "-c", _WITHOUT, *arguments], capture_output=True, text=True, cwd=folder, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Some pictures with captions, and a model."""
+    folder = tmp_path_factory.mktemp("light")
+    shutil.copytree(MODEL, folder / "model")
+    (folder / "photos").mkdir()
+    with (folder / "captions.csv").open("w", newline="") as stream:
+        table = csv.writer(stream)
+        table.writerow(["image", "caption", "split"])
+        for number in range(66):
+            Image.fromarray(picture(number)).save(folder / "photos" / f"{number}.png")
+            split = "train" if number < 4 else "val"
+            table.writerows([f"{number}.png", f"{words} {number}", split] for words in WORDS)
+    return folder
+
+
+DATA = ("captions.csv", "--images", "photos")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("caption", "photos/1.png", "--model", "model"),
+        ("caption", "photos", "--model", "model", "--output", "out.jsonl", "--overwrite"),
+        ("caption", "photos/1.png", "--model", str(ZIP)),
+        ("check", *DATA),
+        ("evaluate", "model", *DATA, "--split", "val", "--out", "evaluated"),
+        ("explain", "photos/1.png", "--model", "model", "--out", "why.html"),
+        ("tune", "model", *DATA),
+        ("--help",),
+        ("--version",),
+    ],
+    ids=lambda arguments: " ".join(Path(part).name for part in arguments[:2]),
+)
+def test_a_command_that_does_not_train_needs_no_framework(folder: Path, arguments: tuple[str, ...]) -> None:
+    done = light(folder, *arguments)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_captions_are_scored_and_reported_without_a_framework(folder: Path) -> None:
+    found = {f"{number}.png": WORDS[number % 4] for number in range(4, 66)}
+    (folder / "found.json").write_text(json.dumps(found))
+    done = light(folder, "score", "found.json", "captions.csv", "--split", "val")
+    assert done.returncode == 0, done.stderr
+    assert "CIDEr-D" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("train", *DATA),
+        ("export", "model", "--out", "out", "--format", "saved_model"),
+        ("explain", "photos/1.png", "--model", "model", "--out", "why.png"),
+    ],
+    ids=["train", "export", "explain"],
+)
+def test_what_needs_a_framework_says_how_to_install_it(folder: Path, arguments: tuple[str, ...]) -> None:
+    done = light(folder, *arguments)
+    assert done.returncode == 2
+    *_, told = done.stderr.splitlines()
+    assert told.startswith("error: ")
+    assert "pip install 'cutline[train]'" in told
