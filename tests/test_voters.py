@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tests.fakes import ScriptedStepModel
 
 from cutline.config import DecodingOptions
-from cutline.errors import ConfigError
+from cutline.errors import BundleError, ConfigError
 from cutline.metrics import CiderD, DocumentFrequencies
 from cutline.runtime.confidence import TrainingFeatures, scaled
 from cutline.runtime.neighbours import Neighbours
 from cutline.text import Tokenizer, Vocabulary
 from cutline.text.vocabulary import SPECIALS
-from cutline.voters import Voters
+from cutline.voters import Voters, frequencies_of
 from cutline.wishes import Wishes
 from cutline.writing import Writer
 
@@ -51,6 +53,22 @@ def test_a_vote_is_the_mean_cider_d_with_the_captions_of_the_nearest_images():
         for text in candidates
     ]
     assert votes(DOG, candidates, 2) == pytest.approx(expected, abs=1e-12)
+
+
+def test_votes_are_the_same_where_n_grams_were_counted_beforehand():
+    counted = frequencies_of(CAPTIONS, Tokenizer()).without_singles().to_arrays()
+    beforehand = Voters(replace(NEIGHBOURS, frequencies=counted), Tokenizer())
+    candidates = [["a brown dog runs", "two cats", "", "a dog", "a dog that nobody knows"]]
+    for image in (DOG, CAT):
+        expected = Voters(NEIGHBOURS, Tokenizer()).votes(np.array([image]), candidates, 2)
+        assert beforehand.votes(np.array([image]), candidates, 2)[0].tolist() == expected[0].tolist()
+
+
+def test_counts_that_do_not_fit_are_refused():
+    counted = frequencies_of(CAPTIONS, Tokenizer()).to_arrays()
+    odd = Voters(replace(NEIGHBOURS, frequencies={**counted, "images": np.array(0)}), Tokenizer())
+    with pytest.raises(BundleError, match="counted n-grams of the training captions"):
+        odd.votes(np.array([DOG]), [["a dog"]], 1)
 
 
 def test_neighbours_favour_what_they_show():

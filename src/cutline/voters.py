@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from cutline.errors import BundleError
 from cutline.metrics import CiderD, DocumentFrequencies
 from cutline.runtime import Bundle
 from cutline.runtime.neighbours import Neighbours
@@ -41,6 +42,7 @@ class Voters:
         """Take the training images and the rules by which the model's vocabulary parts captions."""
         self.neighbours = neighbours
         self._tokenizer = tokenizer
+        self._joined: dict[int, list[str]] = {}
 
     @classmethod
     def of(cls, bundle: Bundle) -> Voters | None:
@@ -63,7 +65,7 @@ class Voters:
         """
         places, likeness = self.neighbours.nearest(features, count)
         voters = [
-            [text for place in own[known > -np.inf].tolist() for text in self._texts[place]]
+            [text for place in own[known > -np.inf].tolist() for text in self._texts(place)]
             for own, known in zip(places, likeness, strict=True)
         ]
         return self.agreement(candidates, voters)
@@ -99,15 +101,41 @@ class Voters:
                     found[int(image)][place] = value
         return found
 
-    @cached_property
-    def _texts(self) -> list[list[str]]:
-        tokenise = self._tokenizer.tokenise
-        return [
-            [text for caption in captions if (text := " ".join(tokenise(caption)))]
-            for captions in self.neighbours.captions
-        ]
+    def _texts(self, place: int) -> list[str]:
+        """Return what people wrote about a training image, token by token; most are never asked."""
+        if place not in self._joined:
+            self._joined[place] = _joined(self.neighbours.captions[place], self._tokenizer)
+        return self._joined[place]
 
     @cached_property
     def _frequencies(self) -> DocumentFrequencies:
-        texts = {str(place): captions for place, captions in enumerate(self._texts) if captions}
-        return DocumentFrequencies.from_references(texts, str.split)
+        counted = self.neighbours.frequencies
+        if not counted:
+            return frequencies_of(self.neighbours.captions, self._tokenizer)
+        try:
+            return DocumentFrequencies.from_arrays(counted)
+        except (KeyError, ValueError) as error:
+            raise BundleError(
+                f"counted n-grams of the training captions cannot be read ({error}); copy the bundle again"
+            ) from error
+
+
+def frequencies_of(captions: Sequence[Sequence[str]], tokenizer: Tokenizer) -> DocumentFrequencies:
+    """Count in how many images each n-gram of captions stands.
+
+    Args:
+        captions: Of each training image.
+        tokenizer: Of the model.
+
+    Example:
+        >>> frequencies_of([["A dog.", "a big dog"], ["The dog"]], Tokenizer()).count("dog")
+        2
+    """
+    joined = {str(place): _joined(texts, tokenizer) for place, texts in enumerate(captions)}
+    return DocumentFrequencies.from_references(
+        {place: texts for place, texts in joined.items() if texts}, str.split
+    )
+
+
+def _joined(captions: Sequence[str], tokenizer: Tokenizer) -> list[str]:
+    return [text for caption in captions if (text := " ".join(tokenizer.tokenise(caption)))]

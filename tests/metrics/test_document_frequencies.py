@@ -52,6 +52,22 @@ def test_references_outside_the_corpus_are_weighted_as_rare():
     assert cider.score({"a": "a lion lion on ice"})[0] < 500
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_n_grams_of_one_image_can_be_left_out_and_scores_stay(seed):
+    hypotheses, references = made_up_captions(30, seed=seed)
+    frequencies = DocumentFrequencies.from_references(made_up_captions(60, seed=seed + 9)[1])
+    few = frequencies.without_singles()
+    assert len(few.to_arrays()["counts_4"]) < len(frequencies.to_arrays()["counts_4"])
+    assert few.images == frequencies.images
+    for ngram in ("a dog", "dog", "on the grass"):
+        count = frequencies.count(ngram)
+        assert few.count(ngram) == (count if count > 1 else 0)
+    expected = CiderD(references, frequencies=frequencies).score(hypotheses)[1]
+    assert CiderD(references, frequencies=few).score(hypotheses)[1].tolist() == expected.tolist()
+    again = DocumentFrequencies.from_arrays(few.to_arrays())
+    assert CiderD(references, frequencies=again).score(hypotheses)[1].tolist() == expected.tolist()
+
+
 def test_saved_frequencies_come_back(tmp_path):
     hypotheses, references = made_up_captions(20)
     frequencies = DocumentFrequencies.from_references(made_up_captions(50, seed=9)[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,13 @@ def test_a_training_image_is_not_its_own_neighbour():
     assert places[0, -1] == 3
     assert likeness[0, -1] == -np.inf
     assert 3 not in found.nearest(image, 5)[0]
+
+
+def test_counted_n_grams_come_back(tmp_path: Path):
+    counted = {"images": np.array(7), "keys_2": np.array([1, 2**40])}
+    save_neighbours(replace(neighbours(), frequencies=counted), tmp_path)
+    found = load_neighbours(tmp_path, DEPTH).frequencies
+    assert {name: array.tolist() for name, array in found.items()} == {"images": 7, "keys_2": [1, 2**40]}
 
 
 def test_what_is_saved_comes_back(tmp_path: Path):

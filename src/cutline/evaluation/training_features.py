@@ -14,6 +14,8 @@ from cutline.evaluation.scoring import plain_captions
 from cutline.records import Example
 from cutline.runtime.confidence import Directions, TrainingFeatures, scaled
 from cutline.runtime.neighbours import Neighbours
+from cutline.text import Tokenizer
+from cutline.voters import frequencies_of
 
 _IMAGES: Final = 4096
 # Five captions each are 100,000 captions, some 10 MB.
@@ -34,7 +36,9 @@ def summarise_features(read: ReadFeatures, digests: Sequence[str]) -> TrainingFe
     return _summarise(read, sorted(digests, key=_in_any_order)[:_IMAGES])
 
 
-def collect_neighbours(read: ReadFeatures, examples: Sequence[Example]) -> Neighbours:
+def collect_neighbours(
+    read: ReadFeatures, examples: Sequence[Example], tokenizer: Tokenizer | None = None
+) -> Neighbours:
     """Describe training images with what people wrote about them.
 
     At most 20,000 images are taken; which ones depends on their digests alone. Markers are stripped.
@@ -42,14 +46,18 @@ def collect_neighbours(read: ReadFeatures, examples: Sequence[Example]) -> Neigh
     Args:
         read: Digests to features, (N, D) or (N, R, D).
         examples: The training images, one at least, with their digests.
+        tokenizer: Of the model: then the n-grams of the captions are counted beforehand.
     """
     by_digest = {example.digest: example for example in examples}
     chosen = sorted(by_digest, key=_in_any_order)[:_NEIGHBOURS]
     found = [by_digest[digest] for digest in chosen]
+    captions = tuple(map(plain_captions, found))
+    frequencies = {}
+    if tokenizer is not None:
+        counted = frequencies_of(captions, tokenizer)
+        frequencies = counted.without_singles().to_arrays()
     return Neighbours(
-        tuple(example.image_id for example in found),
-        tuple(map(plain_captions, found)),
-        _summarise(read, chosen),
+        tuple(example.image_id for example in found), captions, _summarise(read, chosen), frequencies
     )
 
 

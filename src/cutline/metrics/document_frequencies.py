@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cutline.errors import DataError
 from cutline.files import DAMAGE, replacing
-from cutline.metrics.ngrams import ORDERS, EncodedCaptions, Ints, NgramIndex, SmallInts
+from cutline.metrics.ngrams import ORDERS, EncodedCaptions, Ints, NgramIndex, SmallInts, pack
 from cutline.metrics.references import Floats, ReferenceSet, Tokenise
 
 
@@ -104,13 +104,57 @@ class DocumentFrequencies:
         numbers = self._index.number([index.words(), captions.unknown])
         return self._index.encode_numbers(numbers[captions.tokens], captions.lengths)
 
+    def without_singles(self) -> DocumentFrequencies:
+        """Leave out the n-grams of one image only, which are most of them.
+
+        An n-gram that the corpus lacks counts as standing in one image, so that scores stay what they are.
+
+        Example:
+            >>> corpus = {"a.png": ["a red dot"], "b.png": ["a blue dot"]}
+            >>> DocumentFrequencies.from_references(corpus).without_singles().count("red")
+            0
+        """
+        words = self._index.words()
+        kept = self._counts[0] > 1
+        tokens = before = _ranks(kept)
+        keys, counts = [], [self._counts[0][kept]]
+        for own, count in zip(self._index.keys(), self._counts[1:], strict=True):
+            kept_ngrams = count > 1
+            # What an n-gram begins with and its last token stand in as many images as it does, at least.
+            known = own[kept_ngrams]
+            keys.append(pack(before[known >> 32], tokens[known & 0xFFFFFFFF]))
+            counts.append(count[kept_ngrams])
+            before = _ranks(kept_ngrams)
+        left = [word for word, stays in zip(words, kept.tolist(), strict=True) if stays]
+        return DocumentFrequencies(NgramIndex.restored(left, keys), counts, self.images)
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Return everything as arrays by name, from which :meth:`from_arrays` makes the same again."""
+        words = np.frombuffer(json.dumps(self._index.words()).encode(), np.uint8)
+        arrays: dict[str, NDArray[Any]] = {"images": np.array(self.images), "words": words}
+        arrays |= {f"keys_{n}": array for n, array in enumerate(self._index.keys(), start=2)}
+        return arrays | {f"counts_{n}": array for n, array in enumerate(self._counts, start=1)}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> DocumentFrequencies:
+        """Make what :meth:`to_arrays` was asked of.
+
+        Raises:
+            KeyError: An array is missing.
+            ValueError: Arrays are of the wrong kind, or do not fit each other.
+        """
+        words = json.loads(arrays["words"].tobytes())
+        keys = [_whole(arrays[f"keys_{order}"], np.int64) for order in range(2, ORDERS + 1)]
+        counts = [_whole(arrays[f"counts_{order}"], np.int32) for order in range(1, ORDERS + 1)]
+        images = int(arrays["images"])
+        _check(words, keys, counts, images)
+        return cls(NgramIndex.restored(words, keys), counts, images)
+
     def save(self, path: Path) -> None:
         """Write to one ``.npz`` file, atomically."""
-        words = np.frombuffer(json.dumps(self._index.words()).encode(), np.uint8)
-        arrays: dict[str, Any] = {f"keys_{n}": array for n, array in enumerate(self._index.keys(), start=2)}
-        arrays |= {f"counts_{n}": array for n, array in enumerate(self._counts, start=1)}
+        arrays: dict[str, Any] = self.to_arrays()
         with replacing(path, "wb") as stream:
-            np.savez_compressed(stream, images=np.array(self.images), words=words, **arrays)
+            np.savez_compressed(stream, **arrays)
 
     @classmethod
     def load(cls, path: Path) -> DocumentFrequencies:
@@ -118,16 +162,16 @@ class DocumentFrequencies:
         try:
             # np.load leaves a damaged file open when it is given a path
             with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-                words = json.loads(arrays["words"].tobytes())
-                keys = [_whole(arrays[f"keys_{order}"], np.int64) for order in range(2, ORDERS + 1)]
-                counts = [_whole(arrays[f"counts_{order}"], np.int32) for order in range(1, ORDERS + 1)]
-                images = int(arrays["images"])
-            _check(words, keys, counts, images)
+                return cls.from_arrays(arrays)
         except DAMAGE as error:
             raise DataError(
                 f"{path}: not readable as saved document frequencies ({error}); save them anew"
             ) from error
-        return cls(NgramIndex.restored(words, keys), counts, images)
+
+
+def _ranks(kept: NDArray[np.bool_]) -> Ints:
+    """Return the number that each of those that are kept has among them."""
+    return np.cumsum(kept, dtype=np.int64) - 1
 
 
 def _whole(array: NDArray[Any], kind: type[np.integer]) -> NDArray[Any]:

@@ -28,7 +28,7 @@ from cutline.writing import Writer
 def keep_neighbours(folder: Path, dataset: Dataset, read: ReadFeatures, progress: Progress) -> None:
     """Keep the captions of the training images in the best bundle of a run, with where these images lie.
 
-    A bundle that carries them is left as it is.
+    A bundle that carries them, with their n-grams counted, is left as it is.
 
     Args:
         folder: The run.
@@ -40,10 +40,10 @@ def keep_neighbours(folder: Path, dataset: Dataset, read: ReadFeatures, progress
         BundleError: The bundle is missing or damaged.
     """
     bundle = load_bundle(folder / layout.BUNDLE)
-    if bundle.neighbours is not None:
+    if bundle.neighbours is not None and bundle.neighbours.frequencies:
         return
     with progress.stage("keeping captions of training images", 1, "bundle") as stage:
-        neighbours = collect_neighbours(read, dataset.of_split("train"))
+        neighbours = collect_neighbours(read, dataset.of_split("train"), bundle.vocabulary.tokenizer)
         update_bundle(replace(bundle, neighbours=neighbours), folder / layout.BUNDLE)
         stage.advance(1)
 

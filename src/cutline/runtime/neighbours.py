@@ -6,7 +6,8 @@ In a bundle this is two files: ``neighbours.json`` (image ids and captions) and 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from cutline.runtime.confidence import Directions, TrainingFeatures, directions,
 NEIGHBOURS: Final = "neighbours.json"
 ARRAYS: Final = "neighbours.npz"
 
+_FREQUENCIES: Final = "frequencies."
 # Two photos are never so alike; what is left of 1 comes from rounding.
 _SAME: Final = 0.9999
 
@@ -34,6 +36,8 @@ class Neighbours:
         image_ids: Names of N images.
         captions: At least one caption for each of them.
         training: Their features in short; its points stand in the same order.
+        frequencies: In how many of the images each n-gram of the captions stands, as arrays of
+            ``cutline.metrics.DocumentFrequencies``; empty where that was not counted beforehand.
 
     Example:
         >>> training = TrainingFeatures(np.zeros(2, np.float32), np.eye(2, dtype=np.float32),
@@ -47,6 +51,7 @@ class Neighbours:
     image_ids: tuple[str, ...]
     captions: tuple[tuple[str, ...], ...]
     training: TrainingFeatures
+    frequencies: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     def nearest(self, features: NDArray[Any], count: int) -> tuple[NDArray[np.int64], Directions]:
         """Return the training images most like some images.
@@ -74,7 +79,9 @@ class Neighbours:
 def save_neighbours(neighbours: Neighbours, folder: Path) -> None:
     """Write both files into a bundle's folder."""
     training = neighbours.training
-    save_arrays(folder / ARRAYS, {"mean": training.mean, "axes": training.axes, "points": training.points})
+    arrays = {"mean": training.mean, "axes": training.axes, "points": training.points}
+    counted = {_FREQUENCIES + name: array for name, array in neighbours.frequencies.items()}
+    save_arrays(folder / ARRAYS, {**arrays, **counted})
     rows = zip(neighbours.image_ids, neighbours.captions, strict=True)
     write_json(
         folder / NEIGHBOURS,
@@ -107,4 +114,9 @@ def load_neighbours(folder: Path | BundleFiles, depth: int) -> Neighbours:
             f"{path}: {len(rows)} images do not fit the arrays {shapes} and features of depth {depth}; "
             "copy the bundle again"
         )
-    return Neighbours(image_ids, captions, training)
+    counted = {
+        name.removeprefix(_FREQUENCIES): array
+        for name, array in arrays.items()
+        if name.startswith(_FREQUENCIES)
+    }
+    return Neighbours(image_ids, captions, training, counted)
