@@ -5,6 +5,7 @@ PYTHON ?= python3
 help:
 	@echo "make demo    draw scenes, learn to caption them, write a report (minutes)"
 	@echo "make test    run the tests"
+	@echo "make bench   measure speed and memory side by side, half an hour; PEERS=1 with other captioners"
 	@echo "make check   lint, types, import rules, notebook"
 	@echo "make clean   remove the virtual environment and what the demo made"
 
@@ -13,6 +14,9 @@ demo: install
 
 test: install
 	scripts/test
+
+bench: install
+	PEERS="$(PEERS)" scripts/bench $(BENCH)
 
 check: install
 	scripts/check
@@ -24,6 +28,6 @@ lock:
 	scripts/lock
 
 clean:
-	rm -rf .venv cutline-demo
+	rm -rf .venv .venv-peers cutline-demo
 
-.PHONY: help demo test check install lock clean
+.PHONY: help demo test bench check install lock clean

@@ -1,0 +1,73 @@
+"""A folder of photos: from files to captions, beside what the encoder alone does with decoded pixels."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks.made_up import model, photos, pixels_of, what_model, what_photos
+from benchmarks.measuring import alone, in_turn
+from benchmarks.pieces import Asked
+from benchmarks.tables import Table, spelt
+
+BEAMS = 3
+_ENCODERS = {"efficientnet_lite0": 1000, "resnet50": 128}
+
+
+def run(asked: Asked) -> list[Table]:
+    """Caption folders with each encoder in each precision."""
+    rows: list[list[str]] = []
+    values: dict[str, float] = {}
+    for encoder, count in _ENCODERS.items():
+        paths = photos(asked, asked.size(count, 8))
+        rows += _measured(asked, encoder, paths, values)
+    most = photos(asked, asked.size(1000, 8))
+    few = most[: max(1, len(most) // 10)]
+    folder = model(asked, "efficientnet_lite0", "int8")
+    peaks = [alone("benchmarks.pieces.folder:caption", model=str(folder), paths=p).peak for p in (few, most)]
+    values["peak"] = peaks[1]
+    note = (
+        f"{what_photos(asked, len(most))} ({_ENCODERS['resnet50']} for ResNet-50), {BEAMS} beams, "
+        f"{what_model(asked)}; median of {asked.rounds} rounds, in turn. ResNet-50 has "
+        + ("the weights that were given." if asked.encoder_weights else "random weights.")
+        + f" A process that captions {len(few):,} of the images in int8 holds {peaks[0]:,.0f} MiB of "
+        f"memory at most, one that captions {len(most):,} holds {peaks[1]:,.0f}."
+    )
+    columns = ["encoder", "precision", "files to captions, images/s", "encoder alone, images/s", "share"]
+    return [Table("", columns, rows, note, values)]
+
+
+def _measured(asked: Asked, encoder: str, paths: list[str], values: dict[str, float]) -> list[list[str]]:
+    from cutline.captioner import Captioner
+
+    works: dict[str, Any] = {}
+    precisions = ("float32", "int8")
+    pixels = None
+    for precision in precisions:
+        captioner = Captioner.load(model(asked, encoder, precision))
+        if pixels is None:
+            pixels = pixels_of(paths, captioner.session.input_size)
+        works[f"{precision} folder"] = partial(_all, captioner, paths)
+        works[f"{precision} alone"] = partial(captioner.session.encode, pixels)
+    asked.tell(f"captioning {len(paths):,} images with {encoder}")
+    found = in_turn(works, asked.rounds)
+    rows = []
+    for precision in precisions:
+        whole, encoding = f"{precision} folder", f"{precision} alone"
+        rates = [len(paths) / found.median(name) for name in (whole, encoding)]
+        share = found.times_as_fast(whole, encoding)
+        values |= {f"{encoder}_{precision}": rates[0], f"{encoder}_{precision}_share": share}
+        rows.append([encoder, precision, *map(spelt, rates), f"{share:.0%}"])
+    return rows
+
+
+def _all(captioner: Any, paths: list[str]) -> int:
+    return sum(1 for _ in captioner.caption_all(paths, BEAMS))
+
+
+def caption(model: str, paths: list[str]) -> int:
+    """Caption images in this process; returns how many."""
+    from cutline.captioner import Captioner
+
+    return _all(Captioner.load(Path(model)), paths)
