@@ -214,23 +214,23 @@ def trained_encoder(asked: Asked) -> str:
 
 
 def model(asked: Asked, encoder: str | None = None, precision: str = "float32") -> Path:
-    """Return the folder of a bundle with graphs, which is made when it is first asked for.
+    """Return the folder of a bundle with graphs; those of an encoder are made when one is asked for.
 
     Args:
         asked: With a ``model``, the bundle is that one wherever its encoder is the one asked for, without
             confidence and consensus; else its decoder has random weights.
         encoder: ``"efficientnet_lite0"`` or ``"resnet50"``; that of the model when None.
-        precision: Of the encoder, ``"float32"`` or ``"int8"``.
+        precision: ``"float32"``, ``"int8"``, or ``"int8-encoder"``, whose decoder is in float32.
     """
     encoder = trained_encoder(asked) if encoder is None else encoder
     folder = asked.work / "models" / f"{encoder}-{precision}"
     if not (folder / "manifest.json").exists():
-        asked.tell(f"making a model with {encoder}, {precision}")
+        asked.tell(f"making models with {encoder}")
         paths = photos(asked, asked.size(64, 8))
         trained = "" if asked.model is None else str(asked.model)
         weights = "" if asked.encoder_weights is None else str(asked.encoder_weights)
         # In a process of its own: who measures must not hold TensorFlow in memory.
-        making = [sys.executable, "-m", "benchmarks.making", str(folder), encoder, precision, trained]
+        making = [sys.executable, "-m", "benchmarks.making", str(folder.parent), encoder, trained]
         done = subprocess.run(
             [*making, weights, *paths], env=own_environment(), capture_output=True, text=True, check=False
         )

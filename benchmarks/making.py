@@ -1,7 +1,8 @@
-"""Makes the bundle that pieces measure; run by :func:`benchmarks.made_up.model`, in a process of its own.
+"""Makes the bundles that pieces measure; run by :func:`benchmarks.made_up.model`, in a process of its own.
 
-    python -m benchmarks.making FOLDER ENCODER PRECISION TRAINED WEIGHTS PHOTO ...
+    python -m benchmarks.making FOLDER ENCODER TRAINED WEIGHTS PHOTO ...
 
+Written are FOLDER/ENCODER-PRECISION for each precision.
 TRAINED is a run or a bundle, or empty; WEIGHTS a file for the encoder, or empty.
 """
 
@@ -22,27 +23,29 @@ from benchmarks.made_up import (
 )
 
 from cutline.config import EncoderOptions
-from cutline.exporting.bundles import with_graphs
+from cutline.exporting.bundles import decoder_files, with_graphs
 from cutline.exporting.quantising import quantise_encoder
 from cutline.models.encoders import build_encoder
-from cutline.runtime import Bundle, load_bundle
-from cutline.runtime.bundle import ENCODER_GRAPH, find_bundle, save_bundle
+from cutline.runtime import Bundle, load_bundle, save_bundle
+from cutline.runtime.bundle import ENCODER_GRAPH, find_bundle
 
 _BATCH = 16
 
 
 def main() -> None:
-    folder, encoder, precision, trained, weights, *paths = sys.argv[1:]
+    folder, encoder, trained, weights, *paths = sys.argv[1:]
     bundle = _trained(Path(trained), encoder) if trained else None
     if bundle is None:
         bundle = _untrained(encoder, weights, paths)
-    if precision == "int8":
-        size = input_size(bundle)
-        pixels = pixels_of(paths, size)
-        batches = (pixels[at : at + _BATCH] for at in range(0, len(pixels), _BATCH))
-        small = quantise_encoder(bundle.graphs[ENCODER_GRAPH], batches)
-        bundle = replace(bundle, graphs={**bundle.graphs, ENCODER_GRAPH: small})
-    save_bundle(bundle, Path(folder))
+    save_bundle(bundle, Path(folder, f"{encoder}-float32"))
+    pixels = pixels_of(paths, input_size(bundle))
+    batches = (pixels[at : at + _BATCH] for at in range(0, len(pixels), _BATCH))
+    small = {ENCODER_GRAPH: quantise_encoder(bundle.graphs[ENCODER_GRAPH], batches)}
+    bundle = replace(bundle, graphs={**bundle.graphs, **small})
+    save_bundle(bundle, Path(folder, f"{encoder}-int8-encoder"))
+    arrays, shape = bundle.decoder_arrays, bundle.feature_shape
+    small = decoder_files(bundle.decoder, arrays, shape, int8=True)
+    save_bundle(replace(bundle, graphs={**bundle.graphs, **small}), Path(folder, f"{encoder}-int8"))
 
 
 def _trained(model: Path, encoder: str) -> Bundle | None:

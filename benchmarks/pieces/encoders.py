@@ -39,7 +39,7 @@ def run(asked: Asked) -> list[Table]:
             values[f"{encoder} {name}"] = rate
             rows.append([encoder, name, spelt(rate), spelt(times)])
     note = (
-        f"{what_photos(asked, _ENCODERS['efficientnet_lite0'])} ({_ENCODERS['resnet50']} for ResNet-50), "
+        f"{what_photos(asked, asked.size(128, 4))} ({asked.size(_ENCODERS['resnet50'], 4)} for ResNet-50), "
         f"decoded before; 32 images at once; median of {asked.rounds} rounds, in turn. ResNet-50 has "
         + ("the weights that were given." if asked.encoder_weights else "random weights.")
     )

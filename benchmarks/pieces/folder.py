@@ -13,6 +13,7 @@ from benchmarks.tables import Table, spelt
 
 BEAMS = 3
 _ENCODERS = {"efficientnet_lite0": 1000, "resnet50": 128}
+_PRECISIONS = {"float32": "float32", "int8-encoder": "encoder int8, decoder float32", "int8": "int8"}
 
 
 def run(asked: Asked) -> list[Table]:
@@ -28,8 +29,9 @@ def run(asked: Asked) -> list[Table]:
     peaks = [alone("benchmarks.pieces.folder:caption", model=str(folder), paths=p).peak for p in (few, most)]
     values["peak"] = peaks[1]
     note = (
-        f"{what_photos(asked, len(most))} ({_ENCODERS['resnet50']} for ResNet-50), {BEAMS} beams, "
-        f"{what_model(asked)}; median of {asked.rounds} rounds, in turn. ResNet-50 has "
+        f"{what_photos(asked, len(most))} ({asked.size(_ENCODERS['resnet50'], 8)} for ResNet-50), {BEAMS} "
+        f"beams, {what_model(asked)}{_other(asked)}; median of {asked.rounds} rounds, in turn. ResNet-50 "
+        "has "
         + ("the weights that were given." if asked.encoder_weights else "random weights.")
         + f" A process that captions {len(few):,} of the images in int8 holds {peaks[0]:,.0f} MiB of "
         f"memory at most, one that captions {len(most):,} holds {peaks[1]:,.0f}."
@@ -42,9 +44,8 @@ def _measured(asked: Asked, encoder: str, paths: list[str], values: dict[str, fl
     from cutline.captioner import Captioner
 
     works: dict[str, Any] = {}
-    precisions = ("float32", "int8")
     pixels = None
-    for precision in precisions:
+    for precision in _PRECISIONS:
         captioner = Captioner.load(model(asked, encoder, precision))
         if pixels is None:
             pixels = pixels_of(paths, captioner.session.input_size)
@@ -53,13 +54,18 @@ def _measured(asked: Asked, encoder: str, paths: list[str], values: dict[str, fl
     asked.tell(f"captioning {len(paths):,} images with {encoder}")
     found = in_turn(works, asked.rounds)
     rows = []
-    for precision in precisions:
+    for precision in _PRECISIONS:
         whole, encoding = f"{precision} folder", f"{precision} alone"
         rates = [len(paths) / found.median(name) for name in (whole, encoding)]
         share = found.times_as_fast(whole, encoding)
         values |= {f"{encoder}_{precision}": rates[0], f"{encoder}_{precision}_share": share}
-        rows.append([encoder, precision, *map(spelt, rates), f"{share:.0%}"])
+        rows.append([encoder, _PRECISIONS[precision], *map(spelt, rates), f"{share:.0%}"])
     return rows
+
+
+def _other(asked: Asked) -> str:
+    """Say what decodes beside the model that was given, where its encoder is another one."""
+    return " (behind its own encoder; behind the other, random weights)" if asked.model is not None else ""
 
 
 def _all(captioner: Any, paths: list[str]) -> int:

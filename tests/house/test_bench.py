@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 from pathlib import Path
@@ -113,7 +114,12 @@ def test_every_piece_is_a_module_and_can_be_listed(capsys: pytest.CaptureFixture
     assert bench.main(["--list"]) == 0
     listed = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
     assert listed == list(PIECES)
-    assert all((ROOT / "benchmarks" / "pieces" / f"{name}.py").exists() for name in PIECES)
+
+
+@pytest.mark.parametrize("name", ["making", *(f"pieces.{name}" for name in PIECES)])
+def test_every_piece_finds_what_it_needs_of_cutline(name: str) -> None:
+    module = importlib.import_module(f"benchmarks.{name}")
+    assert callable(getattr(module, "main" if name == "making" else "run"))
 
 
 def test_a_run_writes_tables_and_says_why_a_topic_is_left_out(
