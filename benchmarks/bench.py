@@ -123,7 +123,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.error(f"{given}: no such file or folder")
     if asked.write is not None:
         _marked(asked.write)
-    return _run_all(asked)
+    before = signal.signal(signal.SIGTERM, _end)
+    try:
+        return _run_all(asked)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _end(number: int, _: object) -> None:
+    """End as after Ctrl-C: processes that were started end, too, and what was made up is removed."""
+    raise SystemExit(128 + number)
 
 
 def _parser() -> argparse.ArgumentParser:

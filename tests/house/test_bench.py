@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
+import os
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -151,6 +156,45 @@ def test_a_topic_that_fails_stops_no_other_and_is_told(
     assert text.count("Failed: ") == 2
     assert "neither a run folder nor a bundle" in text
     assert "parity: failed" in capsys.readouterr().err
+
+
+def running_commands() -> str:
+    commands = []
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it has just ended
+            commands.append(process.read_text(errors="replace"))
+    return "\n".join(commands)
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="looks at processes as Linux shows them")
+def test_a_run_that_is_ended_leaves_no_process_and_no_folder_behind(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        str(ROOT / "benchmarks" / "bench.py"),
+        "--only",
+        "ceilings",
+        "--rounds",
+        "9999",
+    ]
+    run = subprocess.Popen(
+        [*command, "--out", str(tmp_path)],
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert run.stderr is not None
+    with run.stderr as told:
+        while "ceilings: begun" not in told.readline():
+            assert run.poll() is None
+        (work,) = tmp_path.iterdir()
+        while f"{work}\0" not in running_commands():
+            time.sleep(0.01)
+        time.sleep(0.5)  # it is known to the one that started it
+        run.terminate()
+        assert "Traceback" not in told.read()
+    assert run.wait() == 128 + signal.SIGTERM
+    assert not list(tmp_path.iterdir())
+    assert str(work) not in running_commands()
 
 
 def test_no_topic_is_begun_when_the_time_is_over(tmp_path: Path) -> None:
