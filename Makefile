@@ -16,7 +16,7 @@ test: install
 	scripts/test
 
 bench: install
-	PEERS="$(PEERS)" scripts/bench $(BENCH)
+	PYTHON="$(PYTHON)" PEERS="$(PEERS)" scripts/bench $(BENCH)
 
 check: install
 	scripts/check
