@@ -254,6 +254,13 @@ def test_a_bundle_of_version_1_which_has_no_graphs_is_exported_from_its_weights(
     assert found.log_probability < 1e-4
 
 
+def test_what_is_made_of_weights_is_float32_also_if_graphs_are_not(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(recipe, "precision_of", lambda _: "int8")
+    monkeypatch.setitem(export_formats.WRITERS, "litert", lambda *_: lambda: 0.0)
+    assert export(model, tmp_path / "weights", "litert").encoder.name == "float32"
+    assert export(model, tmp_path / "graphs").encoder.name == "int8"
+
+
 @pytest.mark.parametrize(
     ("more", "message"), [(0.01, "other log-probabilities"), (0.0, "captions a made-up image as 'a cat'")]
 )

@@ -121,7 +121,8 @@ def export(
             require_weights(bundle)
         if format in _OF_GRAPHS and not bundle.graphs:
             bundle = with_graphs(bundle)
-        precision = EncoderPrecision(precision_of(bundle))
+        # Weights are float32 also where the graph that was made of them is not.
+        precision = EncoderPrecision(precision_of(bundle) if format in _OF_GRAPHS else "float32")
         if encoder_precision != precision.name == "float32":
             bundle, precision = with_int8_encoder(bundle, Path(model), data, images, progress)
         if format == "saved_model":
