@@ -35,6 +35,11 @@ OPTIONS = {
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 8, 12, 3), dtype=np.uint8)
 
 
+def _slow_but(*names: str) -> list[Any]:
+    """All decoders, most of them in the slow tests alone: what they share is tested by the others."""
+    return [name if name in names else pytest.param(name, marks=pytest.mark.slow) for name in OPTIONS]
+
+
 def bundle_of(options: DecoderOptions, spread: float = 0.8) -> Bundle:
     """A model whose weights, biases too, are far from what training begins with."""
     encoder = pooling_encoder((8, 12), 4, 1 / 64)
@@ -103,7 +108,7 @@ class FunctionsSession:
         return state["attention"].numpy() if "attention" in state else None
 
 
-@pytest.mark.parametrize("name", OPTIONS)
+@pytest.mark.parametrize("name", _slow_but("show_tell", "merge", "attend with a sentinel"))
 def test_functions_with_names_compute_what_the_decoder_does(name):
     keras = KerasSession(bundle_of(OPTIONS[name]))
     require_same_steps(keras, FunctionsSession(Functions(keras)))
@@ -120,13 +125,7 @@ def test_a_decoder_without_names_is_refused():
         Functions(keras)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[] if name == "up_down with a sentinel" else pytest.mark.slow)
-        for name in OPTIONS
-    ],
-)
+@pytest.mark.parametrize("name", _slow_but("up_down with a sentinel"))
 def test_the_files_compute_what_keras_does(name, tmp_path):
     keras = KerasSession(bundle_of(OPTIONS[name]))
     write_litert(keras, tmp_path)
