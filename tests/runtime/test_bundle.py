@@ -16,7 +16,7 @@ from cutline.files import replacing_folder
 from cutline.runtime import Bundle, bundle_files, load_bundle, save_bundle
 from cutline.runtime import bundle as bundles
 from cutline.runtime.arrays import load_arrays, save_arrays
-from cutline.runtime.bundle import find_bundle
+from cutline.runtime.bundle import find_bundle, require_weights
 from cutline.runtime.bundle_files import checksum_of
 from cutline.runtime.confidence import Confidence, TrainingFeatures
 from cutline.runtime.saving import save_encoder, update_bundle
@@ -448,3 +448,18 @@ def test_an_update_without_weights_at_hand_keeps_those_of_the_folder(tmp_path):
         name: array.tolist() for name, array in bundle().decoder_arrays.items()
     }
     assert {name: path.read_bytes() for name, path in updated.graphs.items()} == GRAPHS
+
+
+def test_weights_may_be_left_out_where_there_are_graphs(tmp_path):
+    folder = tmp_path / "model"
+    save_bundle(dataclasses.replace(with_graphs(), encoder_arrays={}, decoder_arrays={}), folder)
+    assert not {"encoder.npz", "decoder.npz"} & {path.name for path in folder.iterdir()}
+    update_bundle(dataclasses.replace(load_bundle(folder), licence="MIT"), folder)
+    loaded = load_bundle(folder)
+    assert (loaded.licence, loaded.decoder_arrays) == ("MIT", {})
+    with pytest.raises(BundleError, match="model: has graphs and no weights: it captions"):
+        require_weights(loaded)
+    save_bundle(with_graphs(), folder)
+    assert require_weights(load_bundle(folder)).decoder_arrays
+    edit_manifest(folder, **{"files__encoder.npz": None})
+    assert "does not list the bundle's files" in refused(folder)

@@ -20,6 +20,7 @@ from cutline.recipes.extract import extract_features, feature_reader
 from cutline.recipes.mirroring import knows_sides
 from cutline.recipes.validation import Validator
 from cutline.runtime import load_bundle
+from cutline.runtime.bundle import require_weights
 from cutline.training.fine_tuning import FineTuneTrainer
 from cutline.training.loop import Hooks, Validation
 from cutline.training.trainer import Batches
@@ -114,7 +115,8 @@ def with_best_encoder(corridor: Corridor, stack: ExitStack, progress: Progress) 
         BundleError: The bundle is missing or damaged.
         DataError: An image can no longer be read.
     """
-    corridor.encoder.load_weights(load_bundle(corridor.folder / layout.BUNDLE).encoder_arrays)
+    best = require_weights(load_bundle(corridor.folder / layout.BUNDLE))
+    corridor.encoder.load_weights(best.encoder_arrays)
     store, readable = extract_features(corridor.encoder, replace(corridor.dataset, problems=()), progress)
     stack.enter_context(store)
     if readable.problems:

@@ -21,6 +21,7 @@ from cutline.recipes.rewarding import caption_reward
 from cutline.recipes.validation import Validator
 from cutline.records import Run
 from cutline.runtime import load_bundle
+from cutline.runtime.bundle import require_weights
 from cutline.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from cutline.training.history import save_history
 from cutline.training.loop import Hooks, Phase, is_phase_finished, phases_of, run_phase
@@ -126,7 +127,8 @@ class _Work:
             # Random seeds go on from the last epoch, weights from the best one; before the trainer is made,
             # because its averaged weights begin at what it finds.
             restore_decoder(self.decoder, checkpoint.state)
-            assign_arrays(self.decoder, load_bundle(self.corridor.folder / layout.BUNDLE).decoder_arrays)
+            best = require_weights(load_bundle(self.corridor.folder / layout.BUNDLE))
+            assign_arrays(self.decoder, best.decoder_arrays)
             note = _NOTES[phase.objective].format(stages=self.corridor.options.fine_tune.stages)
             progress.note(f"from epoch {checkpoint.best_epoch} on: {note}")
         table = self.corridor.captions_of("train")

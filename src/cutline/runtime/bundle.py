@@ -156,13 +156,14 @@ def is_current(bundle: Bundle) -> bool:
     return not bundle.stamp or _stamp(_manifest_bytes(Path(bundle.folder))) == bundle.stamp
 
 
-def require_weights(bundle: Bundle) -> None:
-    """Raise BundleError where a bundle that was loaded with its weights has graphs alone."""
+def require_weights(bundle: Bundle) -> Bundle:
+    """Return a bundle that was loaded with its weights; raise BundleError where it has graphs alone."""
     if bundle.graphs and not bundle.decoder_arrays:
         raise BundleError(
             f"{bundle.folder or 'the bundle'}: has graphs and no weights: it captions and does nothing "
             "else; for training, Keras and other exports take the model that it was made from"
         )
+    return bundle
 
 
 def find_bundle(model: Path) -> Path:
