@@ -39,6 +39,7 @@ from cutline.files import replacing, write_json, write_text  # noqa: E402
 
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 _SHORTEST = 30.0
+_LOOK = 1.0
 _NOTE = "note: "
 _PACKAGES = ("cutline", "numpy", "onnxruntime", "tensorflow-cpu", "tensorflow", "keras", "pillow")
 
@@ -154,6 +155,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--piece", choices=PIECES, help=argparse.SUPPRESS)
     parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--parent", type=int, help=argparse.SUPPRESS)
     return parser
 
 
@@ -163,6 +165,8 @@ def _run_piece(asked: argparse.Namespace) -> int:
     def tell(line: str) -> None:
         print(f"{_NOTE}{line}", flush=True)
 
+    if asked.parent is not None:
+        threading.Thread(target=_end_with, args=(asked.parent,), daemon=True).start()
     own = Asked(
         *(asked.work, asked.model, asked.images, asked.encoder_weights, asked.peers),
         rounds=1 if asked.quick else asked.rounds,
@@ -177,6 +181,14 @@ def _run_piece(asked: argparse.Namespace) -> int:
         found["skipped"] = str(reason)
     write_json(asked.work / f"{asked.piece}.json", found)
     return 0
+
+
+def _end_with(parent: int) -> None:
+    """End this process and those it has started when the one that started it has ended, however it did."""
+    while hasattr(os, "killpg") and os.getppid() == parent:
+        time.sleep(_LOOK)
+    if hasattr(os, "killpg"):
+        os.killpg(os.getpid(), signal.SIGKILL)
 
 
 def _run_all(asked: argparse.Namespace) -> int:
@@ -210,6 +222,7 @@ def _measured(name: str, asked: argparse.Namespace, work: Path, progress: Any, l
         progress.note(f"{name}: left out: {reason}")
         return Found(name, 0.0, skipped=reason)
     command = [sys.executable, str(Path(__file__).resolve()), "--piece", name, "--work", str(work)]
+    command += ["--parent", str(os.getpid())]
     for option in ("model", "images", "encoder_weights", "peers"):
         if (given := getattr(asked, option)) is not None:
             # A Python of an environment must keep its name: what a link points to is another one.
