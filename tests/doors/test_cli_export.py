@@ -30,6 +30,9 @@ def stub(monkeypatch: pytest.MonkeyPatch) -> StubRecipe:
     )
 
 
+AS_IT_WAS = {"name": "float32", "reason": "", "images": 0, "cider_d": 0.0, "cider_d_int8": 0.0}
+
+
 def test_what_was_written_is_printed_with_sizes_and_how_far_it_agrees(stub: StubRecipe) -> None:
     result = run("runs/first", "--format", "web", "--out", "page", "--onnxruntime-web", "ort.tgz")
     assert result.exit_code == 0, result.stderr
@@ -46,6 +49,7 @@ def test_what_was_written_is_printed_with_sizes_and_how_far_it_agrees(stub: Stub
             {
                 "runtime": Path("ort.tgz"),
                 "encoder_precision": "float32",
+                "decoder_precision": "float32",
                 "content": None,
                 "data": None,
                 "images": None,
@@ -61,7 +65,8 @@ def test_json_has_the_same(stub: StubRecipe) -> None:
         "out": "page",
         "files": {"files.js": 1_234_567, "index.html": 90},
         "log_probability": 2e-6,
-        "encoder": {"name": "float32", "reason": "", "images": 0, "cider_d": 0.0, "cider_d_int8": 0.0},
+        "encoder": AS_IT_WAS,
+        "decoder": AS_IT_WAS,
     }
 
 

@@ -105,6 +105,7 @@ PUBLIC_OPTIONS = {
             "--format",
             "--onnxruntime-web",
             "--encoder-precision",
+            "--decoder-precision",
             "--data",
             "--images",
             "--overwrite",

@@ -255,7 +255,7 @@ def test_a_bundle_of_version_1_which_has_no_graphs_is_exported_from_its_weights(
 
 
 def test_what_is_made_of_weights_is_float32_also_if_graphs_are_not(model, tmp_path, monkeypatch):
-    monkeypatch.setattr(recipe, "precision_of", lambda _: "int8")
+    monkeypatch.setattr(quantising, "precision_of", lambda *_: "int8")
     monkeypatch.setitem(export_formats.WRITERS, "litert", lambda *_: lambda: 0.0)
     assert export(model, tmp_path / "weights", "litert").encoder.name == "float32"
     assert export(model, tmp_path / "graphs").encoder.name == "int8"
@@ -291,9 +291,9 @@ def test_a_saved_model_that_disagrees_with_the_model_is_not_kept(model, tmp_path
         ("litert", {"runtime": "ort.tgz"}, "--onnxruntime-web is for --format web alone"),
         ("saved_model", {"encoder_precision": "int8"}, "int8 is for --format bundle, onnx, web"),
         ("litert", {"encoder_precision": "int8", "data": "x.csv"}, "int8 is for --format bundle, onnx, web"),
-        ("onnx", {"data": "x.csv"}, "--data is read for --encoder-precision int8 alone; add that, or leave"),
-        ("web", {"images": "photos"}, "--images is read for --encoder-precision int8 alone"),
-        ("saved_model", {"data": "x.csv"}, "--data is read for --encoder-precision int8 alone"),
+        ("onnx", {"data": "x.csv"}, "--data is read for an int8 encoder or decoder alone; add --encoder"),
+        ("web", {"images": "photos"}, "--images is read for an int8 encoder or decoder alone"),
+        ("saved_model", {"data": "x.csv"}, "--data is read for an int8 encoder or decoder alone"),
     ],
 )
 def test_options_that_would_change_nothing_are_refused(model, tmp_path, format, given, message):
@@ -347,6 +347,27 @@ def test_an_int8_encoder_is_kept_if_captions_lose_little(model, tmp_path, monkey
     assert found.name == kept
     assert (found.cider_d, found.cider_d_int8) == (50.0, after)
     assert found.reason.startswith("int8 encoder" if kept == "int8" else "the encoder stays in float32")
+
+
+def test_an_int8_decoder_is_measured_with_the_encoder_that_was_kept(model, tmp_path, monkeypatch):
+    scores, judged = iter([50.0, 49.0, 50.0, 50.2]), []
+
+    def score(bundle, *_):
+        judged.append(bundle)
+        return next(scores)
+
+    monkeypatch.setattr(quantising, "_cider_d", score)
+    data, small = photos_with_captions(tmp_path), {"encoder_precision": "int8", "decoder_precision": "int8"}
+    plain = export(model, tmp_path / "plain")
+    found = export(model, tmp_path / "out", **small, data=data)
+    assert (found.encoder.name, found.decoder.name) == ("float32", "int8")
+    assert found.decoder.reason.startswith(
+        "int8 decoder: CIDEr-D on 6 val images 50.0 with float32, 50.2 with"
+    )
+    encoders = [bundle.graphs["encoder.onnx"] for bundle in judged]
+    assert encoders[0] == encoders[2] == encoders[3] != encoders[1]
+    one, other = ((folder / "decoder_step.onnx").read_bytes() for folder in (plain.out, found.out))
+    assert one != other
 
 
 def test_an_int8_encoder_needs_photos_to_be_measured_on(model, tmp_path):

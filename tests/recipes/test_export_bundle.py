@@ -184,6 +184,28 @@ def test_an_int8_encoder_stays_one_and_is_not_made_twice(tmp_path, monkeypatch):
     assert (graphs.out / "encoder.onnx").read_bytes() == load_bundle(first).graphs["encoder.onnx"]
 
 
+def test_a_bundle_with_both_parts_in_int8_says_so_and_captions(tmp_path, monkeypatch):
+    monkeypatch.setattr(quantising, "_cider_d", lambda *_: 50.0)
+    out, both = tmp_path / "small.zip", {"encoder_precision": "int8", "decoder_precision": "int8"}
+    export(MODEL, out, "bundle", **both, data=photos(tmp_path), content=BundleContent(weights=False))
+    bundle = load_bundle(out)
+    assert {part: bundle.details["precision"][part] for part in ("encoder", "decoder")} == {
+        "encoder": "int8",
+        "decoder": "int8",
+    }
+    assert Captioner.load(out).caption(picture(1))[0].text
+    # Its decoder is one already: nothing is left to make it from, and nothing has to be made.
+    again = export(out, tmp_path / "again.zip", "bundle", **both, data=photos(tmp_path))
+    assert again.decoder.reason == "int8 decoder: the model's own is one already"
+    assert again.out.read_bytes() == out.read_bytes()
+
+
+def test_without_weights_no_decoder_can_be_made_smaller(tmp_path):
+    light = export(MODEL, tmp_path / "light.zip", "bundle", content=BundleContent(weights=False)).out
+    with pytest.raises(BundleError, match="weights"):
+        export(light, tmp_path / "b.zip", "bundle", decoder_precision="int8", data=photos(tmp_path))
+
+
 def test_an_int8_bundle_is_evaluated_like_any_other(world, trained, tmp_path, monkeypatch):
     scores = iter([50.0, 50.0])
     monkeypatch.setattr(quantising, "_cider_d", lambda *_: next(scores))

@@ -63,6 +63,9 @@ EncoderPrecision = Annotated[
         "by it.",
     ),
 ]
+DecoderPrecision = Annotated[
+    Precision, typer.Option(metavar="NAME", help="The same for the decoder: faster where it is int8.")
+]
 ForInt8 = Annotated[
     str | None,
     typer.Option("--data", metavar="DATA", help="For int8: what the model was trained on, to measure with."),
@@ -106,6 +109,7 @@ def export(
     format: Format = Target.onnx,
     runtime: Runtime = None,
     encoder_precision: EncoderPrecision = Precision.float32,
+    decoder_precision: DecoderPrecision = Precision.float32,
     data: ForInt8 = None,
     images: Images = None,
     overwrite: Overwrite = False,
@@ -132,6 +136,7 @@ def export(
         format.value,
         runtime=runtime,
         encoder_precision=encoder_precision.value,
+        decoder_precision=decoder_precision.value,
         content=_content(no_captions, no_weights, licence, data_notes),
         data=data,
         images=images,
@@ -142,8 +147,9 @@ def export(
     for name, size in (*found.files.items(), ("in all", sum(found.files.values()))):
         screen.lines(f"{name:{width}}{size:>14,} bytes")
     screen.lines(f"log-probabilities differ from the model's by at most {found.log_probability:.1g}")
-    if found.encoder.reason:
-        screen.lines(found.encoder.reason)
+    for part in (found.encoder, found.decoder):
+        if part.reason:
+            screen.lines(part.reason)
     what = found.out / "index.html" if format is Target.web else found.out
     screen.lines(str(what))
     screen.document(
@@ -152,6 +158,7 @@ def export(
             "files": dict(found.files),
             "log_probability": found.log_probability,
             "encoder": found.encoder,
+            "decoder": found.decoder,
         }
     )
     return DONE

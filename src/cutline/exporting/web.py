@@ -20,7 +20,7 @@ from cutline.errors import ExportError
 from cutline.exporting.bundles import decoder_files
 from cutline.files import DAMAGE
 from cutline.runtime import Bundle
-from cutline.runtime.bundle import DECODER_START, DECODER_STEP, ENCODER_GRAPH
+from cutline.runtime.bundle import DECODER_START, DECODER_STEP, ENCODER_GRAPH, PRECISION
 from cutline.text.vocabulary import END_ID, START_ID
 from cutline.wishes import NEVER_WRITTEN, filters_of
 
@@ -67,7 +67,11 @@ def write_web(bundle: Bundle, input_size: tuple[int, int], runtime: Path, folder
 
 def small_graphs(bundle: Bundle) -> dict[str, bytes]:
     """Return the graphs of a bundle without tables, under the names that they have in a bundle."""
-    decoder = decoder_files(bundle.decoder, bundle.decoder_arrays, bundle.feature_shape, largest_table=0)
+    precision = bundle.details.get(PRECISION)
+    int8 = isinstance(precision, Mapping) and precision.get("decoder") == "int8"
+    decoder = decoder_files(
+        bundle.decoder, bundle.decoder_arrays, bundle.feature_shape, largest_table=0, int8=int8
+    )
     return {ENCODER_GRAPH: _content(bundle.graphs[ENCODER_GRAPH]), **decoder}
 
 

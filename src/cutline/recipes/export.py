@@ -12,8 +12,8 @@ from cutline.config import DecodingOptions
 from cutline.errors import ConfigError, MissingDependencyError, RunError
 from cutline.files import replacing_folder
 from cutline.progress import Progress, Silent
-from cutline.recipes.export_bundle import BundleContent, export_bundle, precision_of
-from cutline.recipes.quantising import PRECISIONS, EncoderPrecision, Precision, with_int8_encoder
+from cutline.recipes.export_bundle import BundleContent, export_bundle
+from cutline.recipes.quantising import PARTS, PRECISIONS, Part, PartPrecision, Precision, with_precisions
 from cutline.records import Dataset
 from cutline.registry import require_known
 from cutline.runtime import load_bundle
@@ -37,12 +37,14 @@ class Exported:
             caption's, between the networks that were to be exported and what was read back, on made-up
             images.
         encoder: What the encoder computes with, and why.
+        decoder: What the decoder computes with, and why.
     """
 
     out: Path
     files: Mapping[str, int]
     log_probability: float
-    encoder: EncoderPrecision = field(default_factory=EncoderPrecision)
+    encoder: PartPrecision = field(default_factory=PartPrecision)
+    decoder: PartPrecision = field(default_factory=PartPrecision)
 
 
 def export(
@@ -52,6 +54,7 @@ def export(
     *,
     runtime: str | Path | None = None,
     encoder_precision: Precision = "float32",
+    decoder_precision: Precision = "float32",
     content: BundleContent | None = None,
     data: Dataset | str | Path | None = None,
     images: str | Path | None = None,
@@ -74,6 +77,7 @@ def export(
         encoder_precision: For ``"bundle"``, ``"onnx"`` and ``"web"``: ``"int8"`` quantises the encoder, and
             keeps it in float32 all the same when val captions lose more than
             :data:`cutline.recipes.quantising.MOST_LOST` points of CIDEr-D by that.
+        decoder_precision: Likewise for the decoder, which is judged with the encoder that was kept.
         content: For ``"bundle"``: what it holds and says.
         data: For ``"int8"``: the data set that the model was trained on, for images to measure with.
         images: Folder of the images of ``data``.
@@ -85,7 +89,7 @@ def export(
 
     Raises:
         BundleError: The model cannot be loaded.
-        ConfigError: An option that does not go with the others; an int8 encoder without ``data``.
+        ConfigError: An option that does not go with the others; int8 without ``data``.
         DataError: ``data`` cannot be used.
         ExportError: The model cannot be written in this format, or does not agree with what was written.
         MissingDependencyError: TensorFlow is not installed.
@@ -94,7 +98,9 @@ def export(
     """
     require_known("format", format, FORMATS)
     require_known("encoder precision", encoder_precision, PRECISIONS)
-    _require_that_options_fit(format, runtime, encoder_precision, data, images)
+    require_known("decoder precision", decoder_precision, PRECISIONS)
+    precisions: dict[Part, Precision] = {"encoder": encoder_precision, "decoder": decoder_precision}
+    _require_that_options_fit(format, runtime, precisions, data, images)
     if content is not None and format != "bundle":
         raise ConfigError(
             "--no-captions, --no-weights, --licence and --data-notes are for --format bundle alone, found "
@@ -104,11 +110,11 @@ def export(
     _require_apart(folder, [model, *(given for given in (data, images, runtime) if given is not None)])
     if format == "bundle":
         content = content or BundleContent()
-        sizes, precision = export_bundle(
-            Path(model), folder, content, precision=encoder_precision, data=data, images=images,
+        sizes, found = export_bundle(
+            Path(model), folder, content, precisions=precisions, data=data, images=images,
             overwrite=overwrite, progress=progress,
         )  # fmt: skip
-        return Exported(Path(out), sizes, 0.0, precision)
+        return Exported(Path(out), sizes, 0.0, found["encoder"], found["decoder"])
     _require_tensorflow(format)
     # Only now: it loads TensorFlow.
     from cutline.exporting import with_graphs
@@ -121,10 +127,10 @@ def export(
             require_weights(bundle)
         if format in _OF_GRAPHS and not bundle.graphs:
             bundle = with_graphs(bundle)
-        # Weights are float32 also where the graph that was made of them is not.
-        precision = EncoderPrecision(precision_of(bundle) if format in _OF_GRAPHS else "float32")
-        if encoder_precision != precision.name == "float32":
-            bundle, precision = with_int8_encoder(bundle, Path(model), data, images, progress)
+        # Weights are float32 also where the graphs that were made of them are not.
+        found = {part: PartPrecision() for part in PARTS}
+        if format in _OF_GRAPHS:
+            bundle, found = with_precisions(bundle, precisions, Path(model), data, images, progress)
         if format == "saved_model":
             _tell_of_greed(bundle.decoding, progress)
         with replacing_folder(folder) as temporary:
@@ -134,26 +140,28 @@ def export(
             files = sorted(path for path in temporary.rglob("*") if path.is_file())
             sizes = {path.relative_to(temporary).as_posix(): path.stat().st_size for path in files}
         stage.advance(1)
-    return Exported(Path(out), sizes, difference, precision)
+    return Exported(Path(out), sizes, difference, found["encoder"], found["decoder"])
 
 
 def _require_that_options_fit(
-    format: Format, runtime: object, encoder_precision: Precision, data: object, images: object
+    format: Format, runtime: object, precisions: Mapping[Part, Precision], data: object, images: object
 ) -> None:
     """Refuse what would change nothing: who asks for it expects something else than they would get."""
     if runtime is not None and format != "web":
         raise ConfigError(
             f"--onnxruntime-web is for --format web alone, found --format {format}; leave it out"
         )
-    if encoder_precision == "int8" and format not in _OF_GRAPHS:
+    small = [part for part, precision in precisions.items() if precision == "int8"]
+    if small and format not in _OF_GRAPHS:
         raise ConfigError(
-            f"--encoder-precision int8 is for --format {', '.join(_OF_GRAPHS)}, found --format {format}; "
+            f"--{small[0]}-precision int8 is for --format {', '.join(_OF_GRAPHS)}, found --format {format}; "
             "leave it out"
         )
     for name, given in (("--data", data), ("--images", images)):
-        if given is not None and encoder_precision != "int8":
+        if given is not None and not small:
             raise ConfigError(
-                f"{name} is read for --encoder-precision int8 alone; add that, or leave {name} out"
+                f"{name} is read for an int8 encoder or decoder alone; add --encoder-precision int8 or "
+                f"--decoder-precision int8, or leave {name} out"
             )
 
 

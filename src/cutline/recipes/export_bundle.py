@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -17,20 +16,17 @@ from cutline.errors import BundleError, DataError, ExportError, RunError
 from cutline.files import replacing, replacing_folder
 from cutline.progress import Progress
 from cutline.recipes import run_folder as layout
-from cutline.recipes.quantising import EncoderPrecision, Precision, with_int8_encoder
+from cutline.recipes.quantising import Part, PartPrecision, Precision, with_precisions
 from cutline.recipes.results import EVALUATION, load_evaluation
 from cutline.records import Dataset, EvaluationResult
 from cutline.runtime import Bundle, load_bundle
-from cutline.runtime.bundle import ENCODER_GRAPH, PRECISION, find_bundle
+from cutline.runtime.bundle import find_bundle
 from cutline.runtime.bundle_files import ZIP, is_zip, write_zip
 from cutline.runtime.onnx_session import OnnxSession
 from cutline.runtime.saving import write_files
 
 EXPORTED: Final = "exported_by"
 """Key of a bundle's details by which an export knows what it may replace."""
-
-_FLOAT32: Final = "float32"
-_INT8: Final = "int8"
 
 
 @dataclass(frozen=True)
@@ -55,19 +51,19 @@ def export_bundle(
     out: Path,
     content: BundleContent,
     *,
-    precision: Precision,
+    precisions: Mapping[Part, Precision],
     data: Dataset | str | Path | None,
     images: str | Path | None,
     overwrite: bool,
     progress: Progress,
-) -> tuple[dict[str, int], EncoderPrecision]:
+) -> tuple[dict[str, int], dict[Part, PartPrecision]]:
     """Write a bundle; arguments are those of :func:`cutline.recipes.export.export`.
 
     What is written is read back, every file checked, and must be what was to be written; it is then moved
     into place. Equal models give equal zip files.
 
     Returns:
-        Name of each file → its size in bytes, and what the encoder computes with.
+        Name of each file → its size in bytes, and what each part computes with.
 
     Raises:
         ExportError: Weights are to be left out and there can be no graphs, or what was read back differs.
@@ -76,9 +72,7 @@ def export_bundle(
     _require_free(out, overwrite)
     with progress.stage("exporting to bundle", 2, "steps") as stage:
         bundle = _with_graphs(load_bundle(find_bundle(model)), content, progress)
-        found = EncoderPrecision(precision_of(bundle))
-        if precision == _INT8:
-            bundle, found = _with_int8(bundle, model, data, images, progress)
+        bundle, found = with_precisions(bundle, precisions, model, data, images, progress)
         bundle = _trimmed(bundle, content)
         details = {**bundle.details, EXPORTED: f"cutline {__version__}", **_scores(model)}
         details.setdefault("name", _name(model, out))
@@ -119,45 +113,6 @@ def _with_graphs(bundle: Bundle, content: BundleContent, progress: Progress) -> 
             raise ExportError(f"{error}; without weights there is then nothing to caption with") from None
         progress.warn(f"the bundle captions through Keras, for it has no graphs: {error}")
         return bundle
-
-
-def precision_of(bundle: Bundle) -> Precision:
-    """Return what the encoder of a bundle computes with."""
-    known = bundle.details.get(PRECISION)
-    return _INT8 if isinstance(known, Mapping) and known.get("encoder") == _INT8 else _FLOAT32
-
-
-def _with_int8(
-    bundle: Bundle,
-    model: Path,
-    data: Dataset | str | Path | None,
-    images: str | Path | None,
-    progress: Progress,
-) -> tuple[Bundle, EncoderPrecision]:
-    """Quantise the encoder if val captions stay as good, and say in the bundle what was found."""
-    if precision_of(bundle) == _INT8:
-        return bundle, EncoderPrecision(_INT8, "int8 encoder: the model's own is one already")
-    if not bundle.graphs:
-        raise ExportError(f"{bundle.folder}: has no graph of its encoder, which cannot be made int8")
-    small, found = with_int8_encoder(bundle, model, data, images, progress)
-    small = _telling(small, "encoder", found)
-    return (_with_own_features(small) if found.name == _INT8 else small), found
-
-
-def _telling(bundle: Bundle, part: str, found: EncoderPrecision) -> Bundle:
-    """Say in a bundle what a part of it computes with, and what was measured to decide that."""
-    known = dict(bundle.details.get(PRECISION, {}))
-    figures = {"images": found.images, "cider_d": {_FLOAT32: found.cider_d, _INT8: found.cider_d_int8}}
-    told = {**known, part: found.name, "measured": {**known.get("measured", {}), part: figures}}
-    return replace(bundle, details={**bundle.details, PRECISION: told})
-
-
-def _with_own_features(bundle: Bundle) -> Bundle:
-    """Give an encoder a fingerprint of its own: its features must not be mixed with those of float32."""
-    known = dict(bundle.details.get("encoder_fingerprint") or {"encoder": bundle.encoder_spec.get("name")})
-    graph = hashlib.sha256(_content(bundle.graphs[ENCODER_GRAPH])).hexdigest()
-    fingerprint = {**known, PRECISION: _INT8, "graph_sha256": graph}
-    return replace(bundle, details={**bundle.details, "encoder_fingerprint": fingerprint})
 
 
 def _trimmed(bundle: Bundle, content: BundleContent) -> Bundle:

@@ -1,51 +1,54 @@
-"""An encoder of 8 bits for a model, if its captions stay as good."""
+"""An encoder or decoder of 8 bits for a model, if its captions stay as good."""
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cutline.data.features import FeatureStore, extract
 from cutline.data.images import decode_image
-from cutline.errors import ConfigError, DataError, ImageError
+from cutline.errors import ConfigError, DataError, ExportError, ImageError
 from cutline.evaluation import caption_examples, make_scorer, texts_of
 from cutline.progress import Progress
 from cutline.recipes.evaluate import load_for_model
 from cutline.recipes.extract import feature_reader
 from cutline.records import Dataset, Example
 from cutline.runtime import Bundle
-from cutline.runtime.bundle import ENCODER_GRAPH
+from cutline.runtime.bundle import ENCODER_GRAPH, PRECISION, require_weights
 from cutline.runtime.onnx_session import OnnxSession
 from cutline.writing import Writer
 
 Precision = Literal["float32", "int8"]
+Part = Literal["encoder", "decoder"]
 
 PRECISIONS: Final[tuple[Precision, ...]] = ("float32", "int8")
+PARTS: Final[tuple[Part, ...]] = ("encoder", "decoder")
 
 MOST_LOST: Final = 0.5
-"""Points of CIDEr-D that val captions may lose for an encoder of 8 bits to be kept."""
+"""Points of CIDEr-D that val captions may lose for a part of 8 bits to be kept."""
 
 _CALIBRATION_IMAGES: Final = 256
 _VAL_IMAGES: Final = 1000
 
 
 @dataclass(frozen=True)
-class EncoderPrecision:
-    """What an exported encoder computes with.
+class PartPrecision:
+    """What an exported encoder or decoder computes with.
 
     Attributes:
         name: ``"float32"`` or ``"int8"``.
         reason: Why, in one line; empty where nothing else was asked for.
         images: Val images that were captioned to decide, 0 when there was nothing to decide.
-        cider_d: Their CIDEr-D with the encoder in float32.
-        cider_d_int8: With the encoder in int8.
+        cider_d: Their CIDEr-D with that part in float32.
+        cider_d_int8: With it in int8.
     """
 
     name: Precision = "float32"
@@ -55,55 +58,145 @@ class EncoderPrecision:
     cider_d_int8: float = 0.0
 
 
-def with_int8_encoder(
+def precision_of(bundle: Bundle, part: Part) -> Precision:
+    """Return what a part of a bundle computes with."""
+    known = bundle.details.get(PRECISION)
+    return "int8" if isinstance(known, Mapping) and known.get(part) == "int8" else "float32"
+
+
+def with_precisions(
     bundle: Bundle,
+    wanted: Mapping[Part, Precision],
     model: Path,
     data: Dataset | str | Path | None,
     images: str | Path | None,
     progress: Progress,
-) -> tuple[Bundle, EncoderPrecision]:
-    """Quantise a bundle's encoder on train images, and keep it if val captions stay as good.
+) -> tuple[Bundle, dict[Part, PartPrecision]]:
+    """Make those parts of a bundle int8 that are to be, one after the other, if val captions stay as good.
 
     Args:
-        bundle: With graphs.
+        bundle: With graphs where something is to be int8, and with the decoder's weights for that part.
+        wanted: What each part is to compute with. A part that is int8 already stays so.
         model: The run folder or bundle it is of, which knows what it was trained on.
         data: The data set.
         images: Folder of its images.
         progress: Told about every image.
 
     Returns:
-        The bundle, with the encoder that is kept, and what was found.
+        The bundle, whose details tell what each part computes with, and the same with the reasons.
 
     Raises:
         ConfigError: There is no data set.
-        DataError: It has no train images that can be read, or no val images.
-        ExportError: The encoder cannot be quantised.
+        DataError: It has no images that can be read.
+        ExportError: The bundle has no graphs, or the encoder cannot be quantised.
     """
-    if data is None:
-        raise ConfigError(
-            "an int8 encoder is measured on images: name what the model was trained on with --data"
-        )
+    found: dict[Part, PartPrecision] = {}
+    for part in PARTS:
+        now = precision_of(bundle, part)
+        found[part] = PartPrecision(now)
+        if wanted.get(part) != "int8":
+            continue
+        if now == "int8":
+            found[part] = PartPrecision("int8", f"int8 {part}: the model's own is one already")
+            continue
+        if not bundle.graphs:
+            raise ExportError(f"{bundle.folder}: has no graph of its {part}, which cannot be made int8")
+        small, found[part] = _WITH_INT8[part](bundle, model, data, images, progress)
+        bundle = _telling(small, part, found[part])
+    return bundle, found
+
+
+def _telling(bundle: Bundle, part: Part, found: PartPrecision) -> Bundle:
+    """Say in a bundle what a part of it computes with, and what was measured to decide that."""
+    known = dict(bundle.details.get(PRECISION, {}))
+    figures = {"images": found.images, "cider_d": {"float32": found.cider_d, "int8": found.cider_d_int8}}
+    told = {**known, part: found.name, "measured": {**known.get("measured", {}), part: figures}}
+    details: dict[str, Any] = {**bundle.details, PRECISION: told}
+    if part == "encoder" and found.name == "int8":
+        details["encoder_fingerprint"] = _own_fingerprint(bundle)
+    return replace(bundle, details=details)
+
+
+def _own_fingerprint(bundle: Bundle) -> dict[str, Any]:
+    """Tell an encoder apart: its features must not be mixed with those of float32."""
+    known = dict(bundle.details.get("encoder_fingerprint") or {"encoder": bundle.encoder_spec.get("name")})
+    graph = bundle.graphs[ENCODER_GRAPH]
+    content = graph.read_bytes() if isinstance(graph, Path) else graph
+    return {**known, PRECISION: "int8", "graph_sha256": hashlib.sha256(content).hexdigest()}
+
+
+def _with_int8_encoder(
+    bundle: Bundle,
+    model: Path,
+    data: Dataset | str | Path | None,
+    images: str | Path | None,
+    progress: Progress,
+) -> tuple[Bundle, PartPrecision]:
+    """Quantise a bundle's encoder on train images, and keep it if val captions stay as good."""
     # Its room loads Keras.
     from cutline.exporting.quantising import quantise_encoder
 
-    dataset = load_for_model(model, data, images, {}, bundle, "val", progress)
-    train, val = dataset.of_split("train"), dataset.of_split("val")[:_VAL_IMAGES]
+    dataset = _dataset(data, "encoder", model, images, bundle, progress)
+    train = dataset.of_split("train")
     if not train:
         raise DataError(
             f"{dataset.source}: has no train images to measure ranges on; name what was trained on"
         )
     session = OnnxSession(bundle)
     batches = _calibration(train, session, progress)
-    small = replace(
-        bundle,
-        graphs={**bundle.graphs, ENCODER_GRAPH: quantise_encoder(bundle.graphs[ENCODER_GRAPH], batches)},
+    encoder = quantise_encoder(bundle.graphs[ENCODER_GRAPH], batches)
+    small = replace(bundle, graphs={**bundle.graphs, ENCODER_GRAPH: encoder})
+    return _better(bundle, small, "encoder", dataset, progress)
+
+
+def _with_int8_decoder(
+    bundle: Bundle,
+    model: Path,
+    data: Dataset | str | Path | None,
+    images: str | Path | None,
+    progress: Progress,
+) -> tuple[Bundle, PartPrecision]:
+    """Write a bundle's decoder in 8 bits, and keep it if val captions stay as good."""
+    from cutline.exporting import decoder_files
+
+    dataset = _dataset(data, "decoder", model, images, bundle, progress)
+    require_weights(bundle)
+    files = decoder_files(
+        bundle.decoder, bundle.decoder_arrays, bundle.feature_shape, largest_table=0, int8=True
     )
+    small = replace(bundle, graphs={**bundle.graphs, **files})
+    return _better(bundle, small, "decoder", dataset, progress)
+
+
+_WITH_INT8: Final = {"encoder": _with_int8_encoder, "decoder": _with_int8_decoder}
+
+
+def _dataset(
+    data: Dataset | str | Path | None,
+    part: Part,
+    model: Path,
+    images: str | Path | None,
+    bundle: Bundle,
+    progress: Progress,
+) -> Dataset:
+    if data is None:
+        raise ConfigError(
+            f"an int8 {part} is judged by captions of images: name what the model was trained on with --data"
+        )
+    return load_for_model(model, data, images, {}, bundle, "val", progress)
+
+
+def _better(
+    bundle: Bundle, small: Bundle, part: Part, dataset: Dataset, progress: Progress
+) -> tuple[Bundle, PartPrecision]:
+    """Return the smaller bundle unless its val captions are worse, and what was found."""
+    val = dataset.of_split("val")[:_VAL_IMAGES]
     before, after = (_cider_d(one, val, progress) for one in (bundle, small))
     told = f"CIDEr-D on {len(val):,} val images {before:.1f} with float32, {after:.1f} with int8"
     if before - after > MOST_LOST:
-        reason = f"the encoder stays in float32: {told}, a loss of more than {MOST_LOST}"
-        return bundle, EncoderPrecision("float32", reason, len(val), before, after)
-    return small, EncoderPrecision("int8", f"int8 encoder: {told}", len(val), before, after)
+        reason = f"the {part} stays in float32: {told}, a loss of more than {MOST_LOST}"
+        return bundle, PartPrecision("float32", reason, len(val), before, after)
+    return small, PartPrecision("int8", f"int8 {part}: {told}", len(val), before, after)
 
 
 def _calibration(
