@@ -68,7 +68,8 @@ class Found:
         if self.skipped:
             parts.append(f"Left out: {self.skipped}.")
         if self.failed:
-            parts.append(f"Failed: {self.failed}")
+            # The page may be published; the reason may name folders of this machine.
+            parts.append("Failed: what was printed says why.")
         return "\n\n".join(parts)
 
 

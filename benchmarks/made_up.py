@@ -166,7 +166,7 @@ def photos(asked: Asked, count: int) -> list[str]:
 
     found = [path for path, error in match_images([str(asked.images)]).items() if error is None]
     if not found:
-        raise Skipped(f"{asked.images} holds no images")
+        raise Skipped(f"{asked.images.name} holds no images")
     return found[:count]
 
 

@@ -6,7 +6,7 @@ import hashlib
 import io
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -191,6 +191,50 @@ def test_batches_are_captioned_at_the_same_time_where_a_session_allows_it(files)
         pytest.skip("needs two cores")
     records = list(captioner(Patient(), batch_size=2).caption_all(good))
     assert [record.hypotheses[0].text for record in records] == ["red dot", "green dot", "red dot", "red dot"]
+
+
+class Together(Session):
+    side_by_side = 3
+
+
+def test_side_by_side_records_come_in_order_and_bad_images_keep_their_places(files):
+    missing = str(Path(files[0]).parent / "none.png")
+    images = [missing, *files, *files[:2]]
+    alone = list(captioner(Session(), batch_size=2).caption_all(images))
+    assert list(captioner(Together(), batch_size=2).caption_all(images)) == alone
+
+
+def test_side_by_side_no_more_is_taken_than_the_batches_at_work_and_one(files):
+    taken: list[str] = []
+
+    def endless() -> Iterator[str]:
+        while True:
+            taken.append(files[0])
+            yield files[0]
+
+    before = threading.active_count()
+    records = captioner(Together(), batch_size=2).caption_all(endless())
+    for count in range(1, 12):
+        next(records)
+        assert len(taken) <= count + 2 * (Together.side_by_side + 1)
+    assert isinstance(records, Generator)
+    records.close()
+    assert threading.active_count() <= before
+
+
+def test_side_by_side_an_error_comes_after_the_records_before_it(files):
+    class Failing(Together):
+        def encode(self, images: np.ndarray) -> np.ndarray:
+            if images.mean() > 0:  # decided by the picture, not by the moment
+                raise RuntimeError("out of memory")
+            return super().encode(images)
+
+    black = Path(files[0]).parent / "black.png"
+    Image.new("RGB", (8, 8)).save(black)
+    records = captioner(Failing(), batch_size=1).caption_all([str(black), files[0], str(black)])
+    assert next(records).image == str(black)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        list(records)
 
 
 def test_hypotheses_of_a_batch_equal_those_of_images_alone(files):

@@ -229,9 +229,9 @@ class Captioner:
     ) -> Iterator[CaptionedImage]:
         """Caption many image files, in order; threads decode what comes next.
 
-        A batch for each core is captioned at the same time where the session allows it. One image that
-        cannot be read gives a record with its error and never stops the others. Memory does not grow with
-        the number of images.
+        A batch for each core, eight at the most, is captioned at the same time where the session allows it;
+        images of one batch more are decoded ahead. One image that cannot be read gives a record with its
+        error and never stops the others. Memory does not grow with the number of images.
 
         Args:
             images: Paths.

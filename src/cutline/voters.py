@@ -9,7 +9,7 @@ for the picture itself, as it is done here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from threading import Lock
 from typing import Any, Final
 
 import numpy as np
@@ -43,6 +43,8 @@ class Voters:
         self.neighbours = neighbours
         self._tokenizer = tokenizer
         self._joined: dict[int, list[str]] = {}
+        self._counted: DocumentFrequencies | None = None
+        self._counting = Lock()
 
     @classmethod
     def of(cls, bundle: Bundle) -> Voters | None:
@@ -107,8 +109,15 @@ class Voters:
             self._joined[place] = _joined(self.neighbours.captions[place], self._tokenizer)
         return self._joined[place]
 
-    @cached_property
+    @property
     def _frequencies(self) -> DocumentFrequencies:
+        # Threads that caption side by side ask at the same time: one of them counts, the others wait.
+        with self._counting:
+            if self._counted is None:
+                self._counted = self._count()
+            return self._counted
+
+    def _count(self) -> DocumentFrequencies:
         counted = self.neighbours.frequencies
         if not counted:
             return frequencies_of(self.neighbours.captions, self._tokenizer)

@@ -42,6 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Some pictures with captions, and a model."""
     folder = tmp_path_factory.mktemp("light")
     shutil.copytree(MODEL, folder / "model")
+    shutil.copytree(MODEL.with_name("version_1"), folder / "older")
     (folder / "photos").mkdir()
     with (folder / "captions.csv").open("w", newline="") as stream:
         table = csv.writer(stream)
@@ -66,6 +67,7 @@ DATA = ("captions.csv", "--images", "photos")
         ("evaluate", "model", *DATA, "--split", "val", "--out", "evaluated"),
         ("explain", "photos/1.png", "--model", "model", "--out", "why.html"),
         ("tune", "model", *DATA),
+        ("export", "model", "--format", "bundle", "--out", "given.zip"),
         ("--help",),
         ("--version",),
     ],
@@ -91,8 +93,21 @@ def test_captions_are_scored_and_reported_without_a_framework(folder: Path) -> N
         ("train", *DATA),
         ("export", "model", "--out", "out", "--format", "saved_model"),
         ("explain", "photos/1.png", "--model", "model", "--out", "why.png"),
+        (
+            "export",
+            "model",
+            "--format",
+            "bundle",
+            "--out",
+            "b.zip",
+            "--decoder-precision",
+            "int8",
+            "--data",
+            DATA[0],
+        ),
+        ("export", "older", "--format", "bundle", "--out", "c.zip"),
     ],
-    ids=["train", "export", "explain"],
+    ids=["train", "saved_model", "explain", "int8", "a bundle without graphs"],
 )
 def test_what_needs_a_framework_says_how_to_install_it(folder: Path, arguments: tuple[str, ...]) -> None:
     done = light(folder, *arguments)

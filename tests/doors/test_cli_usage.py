@@ -100,16 +100,9 @@ PUBLIC_OPTIONS = {
         *("--model", "--out", "--images", "--beam-size", "--require", "--forbid", "--overwrite"),
     ],
     "export": [
-        *(
-            "--out",
-            "--format",
-            "--onnxruntime-web",
-            "--encoder-precision",
-            "--decoder-precision",
-            "--data",
-            "--images",
-            "--overwrite",
-        )
+        *("--out", "--format", "--onnxruntime-web", "--encoder-precision", "--decoder-precision"),
+        *("--data", "--images", "--overwrite"),
+        *("--no-captions", "--no-weights", "--licence", "--data-notes"),
     ],
     "report": [],
     "score": [

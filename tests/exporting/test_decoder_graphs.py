@@ -209,6 +209,13 @@ def test_whole_numbers_of_8_bits_give_nearly_the_same_and_take_a_third_of_the_ro
         assert not np.array_equal(scores, near)
 
 
+def test_only_graphs_in_int8_name_operators_of_onnx_runtime():
+    _, arrays = keras_session(OPTIONS["attend"], (R, D))
+    for int8, domains in ((False, [""]), (True, ["", "com.microsoft"])):
+        for graph in decoder_graphs(DecoderParts(OPTIONS["attend"], arrays, (R, D), int8=int8)):
+            assert [operators.domain for operators in graph.opset_import] == domains
+
+
 def test_rounded_numbers_do_not_depend_on_what_stands_beside_them():
     options, shape = DecoderOptions(name="attend", **WIDE), (R, 64)
     arrays = decoder_arrays(build_decoder(options, 60, shape))

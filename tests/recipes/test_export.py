@@ -30,7 +30,6 @@ from cutline.errors import (
 from cutline.exporting import with_graphs
 from cutline.models.decoders import build_decoder
 from cutline.models.sessions import KerasSession, decoder_arrays
-from cutline.recipes import export as recipe
 from cutline.recipes import export_formats, quantising
 from cutline.recipes.export import export
 from cutline.records import Dataset, Example
@@ -303,7 +302,7 @@ def test_options_that_would_change_nothing_are_refused(model, tmp_path, format, 
 
 
 def test_without_tensorflow_the_line_that_installs_it_is_told(model, tmp_path, monkeypatch):
-    monkeypatch.setattr(recipe, "find_spec", lambda name: None if name == "tensorflow" else object())
+    monkeypatch.setattr(quantising, "find_spec", lambda name: None if name == "tensorflow" else object())
     with pytest.raises(
         MissingDependencyError, match=r"litert needs TensorFlow.*pip install 'cutline\[train\]'"
     ):

@@ -28,7 +28,7 @@ class Target(StrEnum):
 
 
 class Precision(StrEnum):
-    """What an encoder can compute with."""
+    """What a part of a model can compute with."""
 
     float32 = "float32"
     int8 = "int8"
@@ -146,7 +146,10 @@ def export(
     width = max(22, *(len(name) + 2 for name in found.files))
     for name, size in (*found.files.items(), ("in all", sum(found.files.values()))):
         screen.lines(f"{name:{width}}{size:>14,} bytes")
-    screen.lines(f"log-probabilities differ from the model's by at most {found.log_probability:.1g}")
+    if found.log_probability is not None:
+        small = "int8" in (found.encoder.name, found.decoder.name)
+        other = "what was to be written" if small else "the model's"
+        screen.lines(f"log-probabilities differ from {other} by at most {found.log_probability:.1g}")
     for part in (found.encoder, found.decoder):
         if part.reason:
             screen.lines(part.reason)

@@ -19,6 +19,7 @@ INTERRUPTED: Final = 130
 _INSTALLED_BY: Final = {
     "tensorflow": "train",
     "keras": "train",
+    "onnx": "train",
     "matplotlib": "train",
     "tensorboard": "train",
     "pyarrow": "parquet",

@@ -1,7 +1,7 @@
 """The one image decoder: training and captioning see the same pixels because both call this module.
 
 TensorFlow's own JPEG decoder differs from Pillow's by up to 17 grey levels, ignores EXIF orientation
-and has no limit on pixels, so it is used nowhere.
+and has no limit on pixels, so it is used nowhere but in a SavedModel that was exported, which has no other.
 """
 
 from __future__ import annotations

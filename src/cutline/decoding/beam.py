@@ -140,8 +140,8 @@ def beam_per_penalty(
     if groups.count > 1:
         state = model.reorder(state, beams.lanes // groups.count)
     for length in range(1, max_length + 1):
-        next_tokens, state = search.step(model, state, beams, start_id)
-        beams, rows = search.advance(beams, next_tokens)
+        following, state = search.step(model, state, beams, start_id)
+        beams, rows = search.advance(beams, following)
         if length == max_length:
             search.collect(beams)
             break

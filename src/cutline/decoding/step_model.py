@@ -80,12 +80,12 @@ class Shortlisting(Protocol):
         Args:
             token_ids: As for :meth:`StepModel.step`.
             state: As for :meth:`StepModel.step`.
-            count: Tokens wanted, M, at least 1 and at most V.
+            count: Tokens wanted, at least 1; when there are fewer, all are returned.
 
         Returns:
-            The M most probable tokens of each row, the most probable first and of equal ones the lowest id,
-            int64 (B, M), their log-probabilities, float32 (B, M), and the new state, which need not know
-            where the model looked.
+            The M most probable tokens of each row, where M is ``count``, or V if that is less; the most
+            probable first and of equal ones the lowest id, int64 (B, M), their log-probabilities, float32
+            (B, M), and the new state, which need not know where the model looked.
         """
         ...
 

@@ -51,6 +51,8 @@ class GraphBuilder:
         self._constants: list[Any] = []
         self._inputs: list[Any] = []
         self._outputs: list[Any] = []
+        # A runtime may refuse a graph that names operators it does not have.
+        self._operators = [("", OPSET), *([(_CONTRIB, 1)] if int8 else [])]
 
     def input(self, name: str, dtype: Any, shape: Shape) -> str:
         """Declare an input and return its name."""
@@ -139,7 +141,7 @@ class GraphBuilder:
         graph = helper.make_graph(self._nodes, self._name, self._inputs, self._outputs, self._constants)
         model = helper.make_model(
             graph,
-            opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(_CONTRIB, 1)],
+            opset_imports=[helper.make_opsetid(*operators) for operators in self._operators],
             ir_version=_IR_VERSION,
             producer_name="cutline",
         )

@@ -146,6 +146,8 @@ class DocumentFrequencies:
         words = json.loads(arrays["words"].tobytes())
         keys = [_whole(arrays[f"keys_{order}"], np.int64) for order in range(2, ORDERS + 1)]
         counts = [_whole(arrays[f"counts_{order}"], np.int32) for order in range(1, ORDERS + 1)]
+        if arrays["images"].ndim:
+            raise ValueError(f"{arrays['images'].size} numbers where that of the images belongs")
         images = int(arrays["images"])
         _check(words, keys, counts, images)
         return cls(NgramIndex.restored(words, keys), counts, images)

@@ -36,7 +36,7 @@ def caption(
     wishes: Wishes = NO_WISHES,
     progress: Progress = Silent(),  # noqa: B008 (holds no state)
 ) -> Iterator[CaptionedImage]:
-    """Caption images, a batch at a time.
+    """Caption images, a batch on each core at a time.
 
     Args:
         paths: Image files, folders (searched recursively) and glob patterns.

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from importlib.util import find_spec
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from cutline.config import DecodingOptions
-from cutline.errors import ConfigError, MissingDependencyError, RunError
+from cutline.errors import ConfigError, RunError
 from cutline.files import replacing_folder
 from cutline.progress import Progress, Silent
 from cutline.recipes.export_bundle import BundleContent, export_bundle
-from cutline.recipes.quantising import PARTS, PRECISIONS, Part, PartPrecision, Precision, with_precisions
+from cutline.recipes.quantising import (
+    PARTS,
+    PRECISIONS,
+    Part,
+    PartPrecision,
+    Precision,
+    require_tensorflow,
+    with_precisions,
+)
 from cutline.records import Dataset
 from cutline.registry import require_known
 from cutline.runtime import load_bundle
@@ -35,14 +42,14 @@ class Exported:
         files: Path of each file below it → its size in bytes.
         log_probability: Largest difference of a token's log-probability (nats), for a SavedModel of a whole
             caption's, between the networks that were to be exported and what was read back, on made-up
-            images.
+            images; None for a bundle, which is compared byte for byte.
         encoder: What the encoder computes with, and why.
         decoder: What the decoder computes with, and why.
     """
 
     out: Path
     files: Mapping[str, int]
-    log_probability: float
+    log_probability: float | None
     encoder: PartPrecision = field(default_factory=PartPrecision)
     decoder: PartPrecision = field(default_factory=PartPrecision)
 
@@ -66,7 +73,7 @@ def export(
     Args:
         model: A run folder or a bundle.
         out: Folder to write, for ``"bundle"`` also a file that ends in ``.zip``. One that this recipe wrote
-            is replaced; it appears when everything is done.
+            in such a format is replaced; it appears when everything is done.
         format: ``"bundle"``: a bundle with graphs, to be copied or given away. ``"onnx"``: the graphs, and
             what a program needs to caption with them. ``"web"``: a page that captions photos in the browser,
             offline. ``"saved_model"``: a TensorFlow SavedModel from image files to captions, greedily.
@@ -114,8 +121,8 @@ def export(
             Path(model), folder, content, precisions=precisions, data=data, images=images,
             overwrite=overwrite, progress=progress,
         )  # fmt: skip
-        return Exported(Path(out), sizes, 0.0, found["encoder"], found["decoder"])
-    _require_tensorflow(format)
+        return Exported(Path(out), sizes, None, found["encoder"], found["decoder"])
+    require_tensorflow(format)
     # Only now: it loads TensorFlow.
     from cutline.exporting import with_graphs
     from cutline.recipes.export_formats import WRITERS, is_export
@@ -130,7 +137,12 @@ def export(
         # Weights are float32 also where the graphs that were made of them are not.
         found = {part: PartPrecision() for part in PARTS}
         if format in _OF_GRAPHS:
-            bundle, found = with_precisions(bundle, precisions, Path(model), data, images, progress)
+            # These formats have no consensus, so that captions are judged without one.
+            plain = bundle.decoding.model_copy(update={"consensus": 0})
+            small, found = with_precisions(
+                replace(bundle, decoding=plain), precisions, Path(model), data, images, progress
+            )
+            bundle = replace(small, decoding=bundle.decoding)
         if format == "saved_model":
             _tell_of_greed(bundle.decoding, progress)
         with replacing_folder(folder) as temporary:
@@ -163,13 +175,6 @@ def _require_that_options_fit(
                 f"{name} is read for an int8 encoder or decoder alone; add --encoder-precision int8 or "
                 f"--decoder-precision int8, or leave {name} out"
             )
-
-
-def _require_tensorflow(format: Format) -> None:
-    if find_spec("tensorflow") is None:
-        raise MissingDependencyError(
-            f"exporting to {format} needs TensorFlow; install it: pip install 'cutline[train]'"
-        )
 
 
 def _tell_of_greed(options: DecodingOptions, progress: Progress) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,14 +15,21 @@ from cutline.errors import BundleError, DataError, ExportError, RunError
 from cutline.files import replacing, replacing_folder
 from cutline.progress import Progress
 from cutline.recipes import run_folder as layout
-from cutline.recipes.quantising import Part, PartPrecision, Precision, with_precisions
+from cutline.recipes.measure import describe_decoding
+from cutline.recipes.quantising import (
+    Part,
+    PartPrecision,
+    Precision,
+    require_tensorflow,
+    with_precisions,
+)
 from cutline.recipes.results import EVALUATION, load_evaluation
 from cutline.records import Dataset, EvaluationResult
 from cutline.runtime import Bundle, load_bundle
 from cutline.runtime.bundle import find_bundle
-from cutline.runtime.bundle_files import ZIP, is_zip, write_zip
+from cutline.runtime.bundle_files import ZIP, is_zip
 from cutline.runtime.onnx_session import OnnxSession
-from cutline.runtime.saving import write_files
+from cutline.runtime.saving import write_files, write_zipped
 
 EXPORTED: Final = "exported_by"
 """Key of a bundle's details by which an export knows what it may replace."""
@@ -72,9 +78,10 @@ def export_bundle(
     _require_free(out, overwrite)
     with progress.stage("exporting to bundle", 2, "steps") as stage:
         bundle = _with_graphs(load_bundle(find_bundle(model)), content, progress)
+        bundle = _without_captions(bundle, content)
         bundle, found = with_precisions(bundle, precisions, model, data, images, progress)
         bundle = _trimmed(bundle, content)
-        details = {**bundle.details, EXPORTED: f"cutline {__version__}", **_scores(model)}
+        details = {**bundle.details, EXPORTED: f"cutline {__version__}", **_scores(model, bundle)}
         details.setdefault("name", _name(model, out))
         bundle = replace(bundle, details=details)
         stage.advance(1)
@@ -103,7 +110,7 @@ def _with_graphs(bundle: Bundle, content: BundleContent, progress: Progress) -> 
     """Add graphs where there are none and the encoder can be written as one."""
     if bundle.graphs:
         return bundle
-    # It loads TensorFlow.
+    require_tensorflow("a bundle of graphs")
     from cutline.exporting import with_graphs
 
     try:
@@ -115,12 +122,16 @@ def _with_graphs(bundle: Bundle, content: BundleContent, progress: Progress) -> 
         return bundle
 
 
+def _without_captions(bundle: Bundle, content: BundleContent) -> Bundle:
+    if content.captions:
+        return bundle
+    # Nobody is left to vote.
+    decoding = bundle.decoding.model_copy(update={"consensus": 0})
+    return replace(bundle, neighbours=None, decoding=decoding)
+
+
 def _trimmed(bundle: Bundle, content: BundleContent) -> Bundle:
-    """Leave out what is not wanted, and say what is."""
-    if not content.captions:
-        # Nobody is left to vote.
-        decoding = bundle.decoding.model_copy(update={"consensus": 0})
-        bundle = replace(bundle, neighbours=None, decoding=decoding)
+    """Leave out weights that are not wanted, and say what is."""
     if not content.weights:
         bundle = replace(bundle, encoder_arrays={}, decoder_arrays={})
     if content.licence is not None:
@@ -135,18 +146,24 @@ def _content(graph: Path | bytes) -> bytes:
     return graph.read_bytes() if isinstance(graph, Path) else graph
 
 
-def _scores(model: Path) -> dict[str, Any]:
-    """Return what the evaluations of a run found, as far as they are not older than its bundle."""
+def _scores(model: Path, exported: Bundle) -> dict[str, Any]:
+    """Return what the evaluations of a run found.
+
+    Left out are those that are older than its bundle, of other data, or of captions that the exported bundle
+    would not write: searched for in another way, or chosen by voters that stay at home.
+    """
     run = layout.run_of(model)
     if not (run / layout.CONFIG).exists():
         return {}
     bundle = run / layout.BUNDLE / "manifest.json"
+    data = exported.details.get("data", {}).get("fingerprint")
     found = {}
     for path in sorted(run.glob(f"evaluation-*/{EVALUATION}")):
         if path.stat().st_mtime_ns >= bundle.stat().st_mtime_ns:
             with contextlib.suppress(DataError):
                 result = load_evaluation(path)
-                found[result.split] = _facts(result)
+                if (result.decoding, result.data_fingerprint) == (describe_decoding(exported.decoding), data):
+                    found[result.split] = _facts(result)
     return {"scores": found} if found else {}
 
 
@@ -189,9 +206,8 @@ def _written(bundle: Bundle, out: Path) -> Iterator[Path]:
             write_files(bundle, place)
             yield place
         return
-    with replacing(out, "wb") as stream, tempfile.TemporaryDirectory() as scratch:
-        write_files(bundle, Path(scratch))
-        write_zip(Path(scratch), stream)
+    with replacing(out, "wb") as stream:
+        write_zipped(bundle, stream, out.parent)
         stream.flush()
         yield Path(stream.name)
 

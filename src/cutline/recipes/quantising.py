@@ -6,6 +6,7 @@ import hashlib
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from cutline.data.features import FeatureStore, extract
 from cutline.data.images import decode_image
-from cutline.errors import ConfigError, DataError, ExportError, ImageError
+from cutline.errors import ConfigError, DataError, ExportError, ImageError, MissingDependencyError
 from cutline.evaluation import caption_examples, make_scorer, texts_of
 from cutline.progress import Progress
 from cutline.recipes.evaluate import load_for_model
@@ -24,6 +25,7 @@ from cutline.records import Dataset, Example
 from cutline.runtime import Bundle
 from cutline.runtime.bundle import ENCODER_GRAPH, PRECISION, require_weights
 from cutline.runtime.onnx_session import OnnxSession
+from cutline.voters import Voters
 from cutline.writing import Writer
 
 Precision = Literal["float32", "int8"]
@@ -87,7 +89,9 @@ def with_precisions(
 
     Raises:
         ConfigError: There is no data set.
+        BundleError: The decoder is to be int8, and the bundle has no weights.
         DataError: It has no images that can be read.
+        MissingDependencyError: TensorFlow is not installed.
         ExportError: The bundle has no graphs, or the encoder cannot be quantised.
     """
     found: dict[Part, PartPrecision] = {}
@@ -99,11 +103,20 @@ def with_precisions(
         if now == "int8":
             found[part] = PartPrecision("int8", f"int8 {part}: the model's own is one already")
             continue
+        require_tensorflow("int8")
         if not bundle.graphs:
             raise ExportError(f"{bundle.folder}: has no graph of its {part}, which cannot be made int8")
         small, found[part] = _WITH_INT8[part](bundle, model, data, images, progress)
         bundle = _telling(small, part, found[part])
     return bundle, found
+
+
+def require_tensorflow(target: str) -> None:
+    """Raise MissingDependencyError where graphs cannot be made: TensorFlow and onnx come together."""
+    if find_spec("tensorflow") is None:
+        raise MissingDependencyError(
+            f"exporting to {target} needs TensorFlow; install it: pip install 'cutline[train]'"
+        )
 
 
 def _telling(bundle: Bundle, part: Part, found: PartPrecision) -> Bundle:
@@ -227,7 +240,7 @@ def _decoded(examples: Sequence[Example], size: tuple[int, int]) -> Iterator[NDA
 
 
 def _cider_d(bundle: Bundle, examples: tuple[Example, ...], progress: Progress) -> float:
-    """Return the CIDEr-D of what a bundle's graphs write, without a consensus, as exports do."""
+    """Return the CIDEr-D of what a bundle's graphs write, in its own way."""
     session = OnnxSession(bundle)
     encoder = session.encoder
     with tempfile.TemporaryDirectory() as scratch:
@@ -239,8 +252,7 @@ def _cider_d(bundle: Bundle, examples: tuple[Example, ...], progress: Progress) 
             readable = [example for example in examples if example.digest in store]
             if not readable:
                 raise DataError("no val image can be read; name the folder of the images with --images DIR")
-            writer = Writer(session, bundle.vocabulary)
-            options = bundle.decoding.model_copy(update={"consensus": 0})
-            found = caption_examples(writer, feature_reader(store), readable, options, progress)
+            writer = Writer(session, bundle.vocabulary, Voters.of(bundle))
+            found = caption_examples(writer, feature_reader(store), readable, bundle.decoding, progress)
     scorer = make_scorer(readable, bundle.vocabulary.tokenizer)
     return scorer.score(texts_of(found)).cider_d

@@ -28,6 +28,7 @@ def card_of(bundle: Bundle) -> str:
         cutline=_line(details.get("cutline")) or "of an unknown version",
         date=_line(details.get("created")).partition("T")[0] or "an unknown day",
         encoder=_encoder(bundle),
+        install="cutline" if bundle.graphs else "'cutline[train]'",
         decoder=_decoder(bundle),
         captions=_captions(bundle),
         decoding=_decoding(bundle.decoding),

@@ -23,6 +23,8 @@ _STATE: Final = "state."
 _NEXT: Final = "next."
 _SCORES: Final = "log_probabilities"
 _ATTENTION: Final = "attention"
+# Each batch at work holds its images, features and what is drawn for them.
+_AT_ONCE: Final = 8
 _BEST: Final = ("best.token_ids", "best.values")
 _NO_BEST: Final = np.ones(1, np.int64)
 
@@ -165,7 +167,7 @@ class OnnxSession(OnnxDecoder):
         """Open the graphs; BundleError when one cannot be opened or does not fit the bundle."""
         self.encoder = OnnxEncoder(bundle)
         self.input_size = self.encoder.input_size
-        self.side_by_side = _cores()
+        self.side_by_side = min(_cores(), _AT_ONCE)
         super().__init__(bundle.graphs[DECODER_START], bundle.graphs[DECODER_STEP])
         if self.vocabulary_size != bundle.vocabulary_size:
             raise BundleError(

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from numpy.typing import NDArray
 
@@ -41,7 +41,20 @@ def save_bundle(
         with replacing_folder(place) as target:
             write_files(bundle, target, encoder_file, decoder_file)
         return
-    with replacing(place, "wb") as stream, tempfile.TemporaryDirectory() as scratch:
+    with replacing(place, "wb") as stream:
+        write_zipped(bundle, stream, place.parent, encoder_file, decoder_file)
+
+
+def write_zipped(
+    bundle: Bundle,
+    stream: IO[bytes],
+    folder: Path,
+    encoder_file: Path | None = None,
+    decoder_file: Path | None = None,
+) -> None:
+    """Write a bundle as one zip file; ``folder`` has room for it meanwhile. See :func:`save_bundle`."""
+    # The system's own folder for such files may lie in memory.
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".", suffix=".partial") as scratch:
         write_files(bundle, Path(scratch), encoder_file, decoder_file)
         write_zip(Path(scratch), stream)
 
