@@ -52,7 +52,7 @@ def test_references_outside_the_corpus_are_weighted_as_rare():
     assert cider.score({"a": "a lion lion on ice"})[0] < 500
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(2))
 def test_n_grams_of_one_image_can_be_left_out_and_scores_stay(seed):
     hypotheses, references = made_up_captions(30, seed=seed)
     frequencies = DocumentFrequencies.from_references(made_up_captions(60, seed=seed + 9)[1])

@@ -166,8 +166,8 @@ def in_int8(array: NDArray[Any], axis: int) -> tuple[NDArray[np.int8], NDArray[n
 
     Example:
         >>> rounded, scales = in_int8(np.array([[1.0, -2.0], [0.0, 0.0]]), axis=1)
-        >>> rounded.tolist(), (rounded * scales).round(2).tolist()
-        ([[64, -127], [0, 0]], [[1.01, -2.0], [0.0, 0.0]])
+        >>> rounded.tolist(), scales.shape
+        ([[64, -127], [0, 0]], (2, 1))
     """
     largest = np.abs(array).max(axis=axis, keepdims=True)
     scales = np.where(largest > 0, largest / _MOST, 1).astype(np.float32)
