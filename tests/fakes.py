@@ -436,3 +436,24 @@ def pooling_encoder(size: tuple[int, int], pool: int, scale: float) -> Any:
     config = keras.saving.serialize_keras_object(network)
     taking_bytes = keras.Input((*size, 3), dtype="uint8")
     return Encoder("means.keras", keras.Model(taking_bytes, network(taking_bytes)), "grid", 2, config)
+
+
+def photos_with_captions(
+    folder: Path, words: Sequence[str], blocks: tuple[int, int] = (4, 3), size: tuple[int, int] = (24, 32)
+) -> Any:
+    """Return a data set of twelve train and six val photos of coloured blocks, drawn into a folder."""
+    from PIL import Image
+
+    from cutline.data.images import digest_file
+    from cutline.records import Dataset, Example
+
+    generator = np.random.default_rng(5)
+    examples = []
+    for number in range(18):
+        path = folder / f"{number}.png"
+        colours = generator.integers(0, 256, (*blocks, 3), dtype=np.uint8)
+        Image.fromarray(colours).resize(size, Image.Resampling.NEAREST).save(path)
+        caption = " ".join(generator.choice(list(words), 4))
+        split = "train" if number < 12 else "val"
+        examples.append(Example(path.name, str(path), (caption,), split, digest_file(path)))
+    return Dataset(tuple(examples), str(folder), "table")

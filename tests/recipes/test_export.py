@@ -12,13 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.browser import PHONE, browser
-from tests.fakes import ActingProgress, pooling_encoder
+from tests.fakes import ActingProgress, photos_with_captions, pooling_encoder
 from tests.golden.make_bundles import FOLDER
 
 from cutline.captioner import Captioner
 from cutline.config import DecoderOptions, DecodingOptions
 from cutline.data.feature_store import as_stored
-from cutline.data.images import digest_file
 from cutline.errors import (
     ConfigError,
     DataError,
@@ -32,7 +31,6 @@ from cutline.models.decoders import build_decoder
 from cutline.models.sessions import KerasSession, decoder_arrays
 from cutline.recipes import export_formats, quantising
 from cutline.recipes.export import export
-from cutline.records import Dataset, Example
 from cutline.runtime import Bundle, load_bundle, save_bundle
 from cutline.text import Tokenizer, Vocabulary
 from cutline.text.vocabulary import SPECIALS
@@ -102,7 +100,7 @@ def test_what_is_read_is_never_replaced(model, tmp_path):
     for out in (model, model.parent, model / "inside"):
         with pytest.raises(RunError, match="choose another --out"):
             export(model, out, overwrite=True)
-    data = photos_with_captions(tmp_path)
+    data = photos_with_captions(tmp_path, WORDS)
     photos = tmp_path / "photos"
     photos.mkdir()
     with pytest.raises(RunError, match="choose another --out"):
@@ -118,7 +116,7 @@ def test_names_that_are_not_known_are_refused(model, tmp_path):
 
 
 def test_int8_without_train_images_says_so(model, tmp_path):
-    data = photos_with_captions(tmp_path)
+    data = photos_with_captions(tmp_path, WORDS)
     val = replace(data, examples=data.of_split("val"))
     with pytest.raises(DataError, match="no train images"):
         export(model, tmp_path / "out", encoder_precision="int8", data=val)
@@ -309,22 +307,8 @@ def test_without_tensorflow_the_line_that_installs_it_is_told(model, tmp_path, m
         export(model, tmp_path / "out", "litert")
 
 
-def photos_with_captions(folder: Path) -> Dataset:
-    """Twelve train and six val photos."""
-    generator = np.random.default_rng(5)
-    examples = []
-    for number in range(18):
-        path = folder / f"{number}.png"
-        blocks = generator.integers(0, 256, (4, 3, 3), dtype=np.uint8)
-        Image.fromarray(blocks).resize((24, 32), Image.Resampling.NEAREST).save(path)
-        caption = " ".join(generator.choice(WORDS, 4))
-        split = "train" if number < 12 else "val"
-        examples.append(Example(path.name, str(path), (caption,), split, digest_file(path)))
-    return Dataset(tuple(examples), str(folder), "table")
-
-
 def test_an_int8_encoder_is_measured_on_photos_and_exported(model, tmp_path):
-    data = photos_with_captions(tmp_path)
+    data = photos_with_captions(tmp_path, WORDS)
     plain = export(model, tmp_path / "plain")
     found = export(model, tmp_path / "small", encoder_precision="int8", data=data)
     precision = found.encoder
@@ -341,7 +325,7 @@ def test_an_int8_encoder_is_kept_if_captions_lose_little(model, tmp_path, monkey
     scores = iter([50.0, after])
     monkeypatch.setattr(quantising, "_cider_d", lambda *_: next(scores))
     found = export(
-        model, tmp_path / "out", encoder_precision="int8", data=photos_with_captions(tmp_path)
+        model, tmp_path / "out", encoder_precision="int8", data=photos_with_captions(tmp_path, WORDS)
     ).encoder
     assert found.name == kept
     assert (found.cider_d, found.cider_d_int8) == (50.0, after)
@@ -356,7 +340,10 @@ def test_an_int8_decoder_is_measured_with_the_encoder_that_was_kept(model, tmp_p
         return next(scores)
 
     monkeypatch.setattr(quantising, "_cider_d", score)
-    data, small = photos_with_captions(tmp_path), {"encoder_precision": "int8", "decoder_precision": "int8"}
+    data, small = (
+        photos_with_captions(tmp_path, WORDS),
+        {"encoder_precision": "int8", "decoder_precision": "int8"},
+    )
     plain = export(model, tmp_path / "plain")
     found = export(model, tmp_path / "out", **small, data=data)
     assert (found.encoder.name, found.decoder.name) == ("float32", "int8")

@@ -11,13 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
-from tests.fakes import ActingProgress, made_up_evaluation
+from tests.fakes import ActingProgress, made_up_evaluation, photos_with_captions
 from tests.golden.make_bundles import FOLDER, WORDS, picture
 
 from cutline.captioner import Captioner
 from cutline.config import DecodingOptions
-from cutline.data.images import digest_file
 from cutline.errors import BundleError, ConfigError, ExportError, RunError
 from cutline.files import write_json
 from cutline.recipes import export_bundle, quantising
@@ -25,24 +23,14 @@ from cutline.recipes.evaluate import evaluate
 from cutline.recipes.export import export
 from cutline.recipes.export_bundle import BundleContent
 from cutline.recipes.measure import describe_decoding
-from cutline.records import Dataset, Example
+from cutline.records import Dataset
 from cutline.runtime import load_bundle, open_session, save_bundle
 
 MODEL = FOLDER / "version_2"
 
 
 def photos(folder: Path) -> Dataset:
-    """Twelve train and six val photos."""
-    chance = np.random.default_rng(5)
-    examples = []
-    for number in range(18):
-        path = folder / f"{number}.png"
-        blocks = chance.integers(0, 256, (2, 2, 3), dtype=np.uint8)
-        Image.fromarray(blocks).resize((8, 8), Image.Resampling.NEAREST).save(path)
-        caption = " ".join(chance.choice(WORDS, 4))
-        split = "train" if number < 12 else "val"
-        examples.append(Example(path.name, str(path), (caption,), split, digest_file(path)))
-    return Dataset(tuple(examples), str(folder), "table")
+    return photos_with_captions(folder, WORDS, blocks=(2, 2), size=(8, 8))
 
 
 @pytest.mark.parametrize("name", ["copy", "copy.zip"])

@@ -95,6 +95,7 @@ def with_precisions(
         ExportError: The bundle has no graphs, or the encoder cannot be quantised.
     """
     found: dict[Part, PartPrecision] = {}
+    dataset: Dataset | None = None
     for part in PARTS:
         now = precision_of(bundle, part)
         found[part] = PartPrecision(now)
@@ -106,7 +107,9 @@ def with_precisions(
         require_tensorflow("int8")
         if not bundle.graphs:
             raise ExportError(f"{bundle.folder}: has no graph of its {part}, which cannot be made int8")
-        small, found[part] = _WITH_INT8[part](bundle, model, data, images, progress)
+        if dataset is None:
+            dataset = _dataset(data, part, model, images, bundle, progress)
+        small, found[part] = _WITH_INT8[part](bundle, dataset, progress)
         bundle = _telling(small, part, found[part])
     return bundle, found
 
@@ -138,18 +141,11 @@ def _own_fingerprint(bundle: Bundle) -> dict[str, Any]:
     return {**known, PRECISION: "int8", "graph_sha256": hashlib.sha256(content).hexdigest()}
 
 
-def _with_int8_encoder(
-    bundle: Bundle,
-    model: Path,
-    data: Dataset | str | Path | None,
-    images: str | Path | None,
-    progress: Progress,
-) -> tuple[Bundle, PartPrecision]:
+def _with_int8_encoder(bundle: Bundle, dataset: Dataset, progress: Progress) -> tuple[Bundle, PartPrecision]:
     """Quantise a bundle's encoder on train images, and keep it if val captions stay as good."""
     # Its room loads Keras.
     from cutline.exporting.quantising import quantise_encoder
 
-    dataset = _dataset(data, "encoder", model, images, bundle, progress)
     train = dataset.of_split("train")
     if not train:
         raise DataError(
@@ -162,17 +158,10 @@ def _with_int8_encoder(
     return _better(bundle, small, "encoder", dataset, progress)
 
 
-def _with_int8_decoder(
-    bundle: Bundle,
-    model: Path,
-    data: Dataset | str | Path | None,
-    images: str | Path | None,
-    progress: Progress,
-) -> tuple[Bundle, PartPrecision]:
+def _with_int8_decoder(bundle: Bundle, dataset: Dataset, progress: Progress) -> tuple[Bundle, PartPrecision]:
     """Write a bundle's decoder in 8 bits, and keep it if val captions stay as good."""
     from cutline.exporting import decoder_files
 
-    dataset = _dataset(data, "decoder", model, images, bundle, progress)
     require_weights(bundle)
     files = decoder_files(
         bundle.decoder, bundle.decoder_arrays, bundle.feature_shape, largest_table=0, int8=True
