@@ -12,10 +12,11 @@ from cutline.config import DecodingOptions
 from cutline.errors import BundleError, ConfigError
 from cutline.metrics import CiderD, DocumentFrequencies
 from cutline.runtime.confidence import TrainingFeatures, scaled
+from cutline.runtime.expected_ngrams import ExpectedNgrams
 from cutline.runtime.neighbours import Neighbours
 from cutline.text import Tokenizer, Vocabulary
 from cutline.text.vocabulary import SPECIALS
-from cutline.voters import Voters, frequencies_of
+from cutline.voters import Voters, frequencies_of, weighed_ngrams
 from cutline.wishes import Wishes
 from cutline.writing import Writer
 
@@ -146,6 +147,30 @@ def test_agreement_is_the_mean_cider_d_with_other_captions_and_none_without_othe
         )
     )
     assert found[0].tolist()[1] == found[1].tolist()[0] == 0.0
+
+
+def test_what_was_learned_chooses_unless_the_neighbours_are_asked_for():
+    # Against what its neighbours say, a picture of a dog is worth a word of cats.
+    counted = frequencies_of([["cats"], ["dog"]], Tokenizer())
+    rows, _, _ = weighed_ngrams([["cats"]], counted)
+    weights = np.zeros((2, 1), np.int8)
+    weights[rows[0]] = 1
+    learned = ExpectedNgrams(
+        np.zeros(2, np.float32),
+        np.ones(2, np.float32),
+        np.array([[1], [0]], np.int8),
+        weights,
+        np.ones(1, np.float32),
+        counted.to_arrays(),
+    )
+    model = ScriptedStepModel(cats_are_likelier, start_id=2)
+    writer = Writer(model, WORDS, Voters(NEIGHBOURS, Tokenizer(), learned))
+    options = DecodingOptions(beam_size=2, consensus=2, consensus_by="learned", consensus_likelihood=0)
+    assert writer.write(np.array([DOG]), options)[0][0].text == "two cats"
+    asked = options.model_copy(update={"consensus_by": "neighbours"})
+    assert writer.write(np.array([DOG]), asked)[0][0].text == "a dog"
+    alone = Writer(model, WORDS, Voters(None, Tokenizer(), learned))
+    assert alone.write(np.array([DOG]), options)[0][0].text == "two cats"
 
 
 def test_the_best_come_in_the_order_of_their_votes():

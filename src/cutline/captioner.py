@@ -105,10 +105,23 @@ def with_confidence(
 
 def require_voters(bundle: Bundle, options: DecodingOptions) -> None:
     """Raise ConfigError where options ask for a consensus and the bundle carries nobody to vote."""
-    if options.consensus and bundle.neighbours is None:
+    if not options.consensus:
+        return
+    if not bundle.has_voters:
         raise ConfigError(
             f"decoding.consensus is {options.consensus}, but the model carries no captions of training "
-            "images; train it with training.keep_captions=true (--resume adds them to a run), or set it to 0"
+            "images, and nothing learned from them; train it with training.keep_captions=true (--resume adds "
+            "them to a run), or set it to 0"
+        )
+    if options.consensus_by == "neighbours" and bundle.neighbours is None:
+        raise ConfigError(
+            "decoding.consensus_by is 'neighbours', but the model carries no captions of training images; "
+            "train it with training.keep_captions=true (--resume adds them to a run), or set it to 'learned'"
+        )
+    if options.consensus_by == "learned" and bundle.expected is None:
+        raise ConfigError(
+            "decoding.consensus_by is 'learned', but the model carries nothing learned from its training "
+            "captions; cutline train --resume adds it to a run of enough images, or set it to 'neighbours'"
         )
 
 

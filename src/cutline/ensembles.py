@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import zip_longest
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,8 @@ from cutline.decoding import Ensemble
 from cutline.decoding.ensemble import pack, views
 from cutline.errors import BundleError, ConfigError
 from cutline.runtime import Bundle, Session, open_session
-from cutline.runtime.neighbours import Neighbours
 from cutline.runtime.sessions import ImageEncoder
-from cutline.text import Tokenizer, Vocabulary
+from cutline.text import Vocabulary
 from cutline.voters import Voters
 
 
@@ -85,23 +84,27 @@ class EnsembleSession(Ensemble):
 class VotersOfFirst(Voters):
     """Voters that look with the first of several encoders whose features are packed."""
 
-    def __init__(self, neighbours: Neighbours, tokenizer: Tokenizer, shape: tuple[int, ...]) -> None:
-        """Take the training images of the first member and the shape of its features."""
-        super().__init__(neighbours, tokenizer)
-        (self._view,) = views([shape])
+    def __init__(self, first: Bundle) -> None:
+        """Take the voters of the first member and the shape of its features."""
+        super().__init__(first.neighbours, first.vocabulary.tokenizer, first.expected)
+        (self._view,) = views([first.feature_shape])
 
     def votes(
-        self, features: NDArray[Any], candidates: Sequence[Sequence[str]], count: int
+        self,
+        features: NDArray[Any],
+        candidates: Sequence[Sequence[str]],
+        count: int,
+        by: Literal["both", "learned", "neighbours"] = "both",
     ) -> list[NDArray[np.float64]]:
         """As of :class:`Voters`; features are packed, (B, F)."""
-        return super().votes(self._view.of(features), candidates, count)
+        return super().votes(self._view.of(features), candidates, count, by)
 
 
 def voters_of(bundle: Bundle, session: Session) -> Voters | None:
     """Return the voters that a bundle carries, for the features that a session gives; None without any."""
-    if bundle.neighbours is None or len(encoding_sessions(session)) == 1:
+    if not bundle.has_voters or len(encoding_sessions(session)) == 1:
         return Voters.of(bundle)
-    return VotersOfFirst(bundle.neighbours, bundle.vocabulary.tokenizer, bundle.feature_shape)
+    return VotersOfFirst(bundle)
 
 
 def together(bundles: Sequence[Bundle]) -> Bundle:

@@ -1,7 +1,7 @@
 """Writing captions for features: the way that the options and wishes ask for, then text.
 
 Greedily, by beam search or by drawing the most probable caption is taken, or, by consensus, the one among
-several that the captions of similar training images agree with most.
+several that the captions of training images agree with most.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ class Writer:
         candidates = [_different([*own, *more]) for own, more in zip(searched, drawn, strict=True)]
         texts = [list(map(self._text, results)) for results in candidates]
         assert self.voters is not None
-        votes = self.voters.votes(features, texts, options.consensus)
+        votes = self.voters.votes(features, texts, options.consensus, options.consensus_by)
         if options.consensus_own:
             own_texts = [[self._text(result) for result in results if result.finished] for results in drawn]
             agreement = self.voters.agreement(texts, own_texts)

@@ -115,8 +115,24 @@ def test_captions_that_shall_not_be_kept_are_not(world, tmp_path):
         evaluate(run.folder, world.table, split="val", overrides={"decoding.consensus": 3})
     with pytest.raises(ConfigError, match="carries no captions"):
         Captioner.load(run.folder).with_wishes(Wishes(decoding={"consensus": 3}))
-    with pytest.raises(ConfigError, match=r"decoding\.consensus needs"):
-        train(world.table, "show_tell", tmp_path / "other", overrides={**options, "decoding.consensus": 3})
+    asked = {**options, "decoding.consensus": 3, "decoding.consensus_by": "neighbours"}
+    with pytest.raises(ConfigError, match=r"decoding\.consensus_by=neighbours needs"):
+        train(world.table, "show_tell", tmp_path / "other", overrides=asked)
+
+
+def test_what_people_write_is_learned_where_there_are_enough_images(world, tmp_path, monkeypatch):
+    options = {**world.options, "training.keep_captions": False, "training.epochs": 1}
+    monkeypatch.setattr(recipe, "FEWEST_EXPECTED", 5)
+    folder = tmp_path / "run"
+    train(world.table, "show_tell", folder, overrides={**options, "decoding.consensus": 3})
+    assert load_bundle(folder / "bundle").expected is not None
+    written = (folder / "bundle" / "manifest.json").stat().st_mtime_ns
+    result = evaluate(folder, world.table, split="val")
+    assert "by what was learned of the training captions, likelihood" in result.decoding
+    with pytest.raises(ConfigError, match=r"consensus_by is 'neighbours', but"):
+        evaluate(folder, world.table, split="val", overrides={"decoding.consensus_by": "neighbours"})
+    train(world.table, run=folder, resume=True)
+    assert (folder / "bundle" / "manifest.json").stat().st_mtime_ns == written
 
 
 def test_an_evaluation_by_consensus_gives_the_captions_that_captioning_gives(world, finished):

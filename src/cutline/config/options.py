@@ -113,7 +113,7 @@ class TrainingOptions(_Frozen):
     )
     keep_captions: bool = Field(
         True,
-        description="keep training captions in the bundle: for consensus, and to show similar images",
+        description="keep training captions in the bundle: to show similar images, and for them to choose",
     )
     choose_decoding: bool = Field(
         False, description="at the end, choose beam size and length penalty on val, as cutline tune does"
@@ -214,8 +214,13 @@ class DecodingOptions(_Frozen):
     consensus: int = Field(
         0,
         ge=0,
-        description="training images most like the picture whose captions choose among the model's; "
-        "0: the most probable caption is taken",
+        description="training images most like the picture whose captions vote on the model's; any number "
+        "above 0 where only what was learned votes; 0: the most probable caption is taken",
+    )
+    consensus_by: Literal["both", "learned", "neighbours"] = Field(
+        "both",
+        description="what votes, as far as the model carries it: what was learned of all training captions, "
+        "and the captions of the nearest training images; one of them alone",
     )
     consensus_draws: int = Field(
         20, ge=0, description="with consensus, captions drawn to choose from, beside the beams"
@@ -263,6 +268,9 @@ class RunConfig(_Frozen):
 
     @model_validator(mode="after")
     def _keep_those_who_vote(self) -> RunConfig:
-        if self.decoding.consensus and not self.training.keep_captions:
-            raise ValueError("decoding.consensus needs the captions that training.keep_captions keeps")
+        asked = self.decoding.consensus and self.decoding.consensus_by == "neighbours"
+        if asked and not self.training.keep_captions:
+            raise ValueError(
+                "decoding.consensus_by=neighbours needs the captions that training.keep_captions keeps"
+            )
         return self

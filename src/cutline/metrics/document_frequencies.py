@@ -67,6 +67,15 @@ class DocumentFrequencies:
             digest.update(np.sort(counts).astype("<i4").tobytes())
         return digest.hexdigest()[:8]
 
+    @property
+    def index(self) -> NgramIndex:
+        """Numbers of the n-grams."""
+        return self._index
+
+    def counts(self) -> tuple[SmallInts, ...]:
+        """Return, for each order, the number of images of each n-gram, in the order of their numbers."""
+        return self._counts
+
     def count(self, ngram: str) -> int:
         """Return the number of images of an n-gram of 1 to 4 tokens separated by blanks."""
         tokens = ngram.split()
@@ -114,12 +123,16 @@ class DocumentFrequencies:
             >>> DocumentFrequencies.from_references(corpus).without_singles().count("red")
             0
         """
+        return self.without_rare(2)
+
+    def without_rare(self, least: int) -> DocumentFrequencies:
+        """Leave out the n-grams of fewer than ``least`` images: they then count as standing in one image."""
         words = self._index.words()
-        kept = self._counts[0] > 1
+        kept = self._counts[0] >= least
         tokens = before = _ranks(kept)
         keys, counts = [], [self._counts[0][kept]]
         for own, count in zip(self._index.keys(), self._counts[1:], strict=True):
-            kept_ngrams = count > 1
+            kept_ngrams = count >= least
             # What an n-gram begins with and its last token stand in as many images as it does, at least.
             known = own[kept_ngrams]
             keys.append(pack(before[known >> 32], tokens[known & 0xFFFFFFFF]))

@@ -13,6 +13,7 @@ from cutline.evaluation import ReadFeatures, caption_examples, references_of, sc
 from cutline.evaluation.acceptable import define_acceptable
 from cutline.evaluation.calibration import measure_calibration
 from cutline.evaluation.confidence import FEWEST_IMAGES, confidences_of, fit_confidence, halves, read_signals
+from cutline.evaluation.expected_ngrams import FEWEST_EXPECTED, learn_expected
 from cutline.evaluation.training_features import collect_neighbours, summarise_features
 from cutline.metrics import Scorer
 from cutline.progress import Progress
@@ -46,6 +47,29 @@ def keep_neighbours(folder: Path, dataset: Dataset, read: ReadFeatures, progress
         neighbours = collect_neighbours(read, dataset.of_split("train"), bundle.vocabulary.tokenizer)
         update_bundle(replace(bundle, neighbours=neighbours), folder / layout.BUNDLE)
         stage.advance(1)
+
+
+def keep_expected(folder: Path, dataset: Dataset, read: ReadFeatures, progress: Progress) -> None:
+    """Learn what people would write about an image, and keep it in the best bundle of a run.
+
+    A bundle that carries it is left as it is; so is one of too few train images.
+
+    Args:
+        folder: The run.
+        dataset: All examples, with splits and digests.
+        read: Their features.
+        progress: Told about the work.
+
+    Raises:
+        BundleError: The bundle is missing or damaged.
+    """
+    bundle = load_bundle(folder / layout.BUNDLE)
+    train = dataset.of_split("train")
+    if bundle.expected is not None or len(train) < FEWEST_EXPECTED:
+        return
+    expected = learn_expected(read, train, bundle.vocabulary.tokenizer, progress)
+    if expected is not None:
+        update_bundle(replace(bundle, expected=expected), folder / layout.BUNDLE)
 
 
 def keep_confidence(folder: Path, dataset: Dataset, read: ReadFeatures, progress: Progress) -> None:

@@ -95,7 +95,7 @@ def evaluate(
     chosen = replace(dataset, examples=_chosen(dataset, split))
     encoders = [one.encoder for one in encoding_sessions(captioner.session)]
     training, notes = _training_images(dataset, known, captioner.bundle)
-    if captioner.bundle.decoding.consensus and captioner.bundle.neighbours is None:
+    if captioner.bundle.decoding.consensus and not captioner.bundle.has_voters:
         notes = (*notes, "no consensus: the model carries no captions of training images; go on with its run")
     training = _encoded(encoders[0], replace(dataset, examples=training), progress)
     with ExitStack() as open_stores:
@@ -181,12 +181,15 @@ def _options(bundle: Bundle, overrides: Mapping[str, Any]) -> ModelOptions:
         if value is not None:
             values[group][name] = value
     decoding = validate(DecodingOptions, values["decoding"])
-    if overrides.get("decoding.consensus"):
+    if overrides.get("decoding.consensus") or overrides.get("decoding.consensus_by"):
         require_voters(bundle, decoding)
-    if bundle.neighbours is None:
+    if not bundle.has_voters:
         # As the bundle of a run that was stopped before its end: captions are then the most probable ones,
         # and that is what the results say.
         decoding = decoding.model_copy(update={"consensus": 0})
+    elif decoding.consensus_by == "both" and (bundle.expected is None or bundle.neighbours is None):
+        carried = "learned" if bundle.neighbours is None else "neighbours"
+        decoding = decoding.model_copy(update={"consensus_by": carried})
     return ModelOptions(
         validate(DataOptions, values["data"]), validate(TextOptions, values["text"]), decoding
     )

@@ -125,8 +125,10 @@ def _with_graphs(bundle: Bundle, content: BundleContent, progress: Progress) -> 
 def _without_captions(bundle: Bundle, content: BundleContent) -> Bundle:
     if content.captions:
         return bundle
-    # Nobody is left to vote.
-    decoding = bundle.decoding.model_copy(update={"consensus": 0})
+    decoding = bundle.decoding
+    if bundle.expected is None or decoding.consensus_by == "neighbours":
+        # Nobody is left to vote.
+        decoding = decoding.model_copy(update={"consensus": 0, "consensus_by": "both"})
     return replace(bundle, neighbours=None, decoding=decoding)
 
 

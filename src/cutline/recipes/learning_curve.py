@@ -197,9 +197,9 @@ def _train_part(plan: LearningPlan, share: float, progress: Progress) -> None:
 
 
 def _has_its_voters(folder: Path) -> bool:
-    """Tell whether a finished run was not stopped before the captions that vote were kept."""
+    """Tell whether a finished run was not stopped before what votes was kept."""
     bundle = load_bundle(folder / layout.BUNDLE)
-    return not bundle.decoding.consensus or bundle.neighbours is not None
+    return not bundle.decoding.consensus or bundle.has_voters
 
 
 def _captions(

@@ -260,7 +260,10 @@ def _way(options: DecodingOptions) -> list[str]:
 def _consensus(options: DecodingOptions) -> list[str]:
     if not options.consensus:
         return []
+    learned = "what was learned of the training captions"
+    asked = f"the captions of the {options.consensus} nearest training images"
+    by = {"learned": learned, "neighbours": asked, "both": f"{learned} and {asked}"}[options.consensus_by]
     return [
-        f"chosen from these and {options.consensus_draws} draws by the captions of the {options.consensus} "
-        f"nearest training images, likelihood {options.consensus_likelihood:g}"
+        f"chosen from these and {options.consensus_draws} draws by {by}, "
+        f"likelihood {options.consensus_likelihood:g}"
     ]

@@ -10,7 +10,7 @@ from cutline.models.decoders import Decoder, build_decoder
 from cutline.models.sessions import DecoderSession, assign_arrays
 from cutline.progress import Progress
 from cutline.recipes import run_folder as layout
-from cutline.recipes.confidence import keep_confidence, keep_neighbours
+from cutline.recipes.confidence import keep_confidence, keep_expected, keep_neighbours
 from cutline.recipes.corridor import Corridor
 from cutline.recipes.decoding_choice import keep_decoding
 from cutline.recipes.epoch_keeper import EpochKeeper, keep_graphs
@@ -83,6 +83,7 @@ def train_phases(corridor: Corridor, resume: bool, progress: Progress) -> Run:
             keep_graphs(folder)
             if options.keep_captions:
                 keep_neighbours(folder, corridor.dataset, read, progress)
+            keep_expected(folder, corridor.dataset, read, progress)
             if options.choose_decoding:
                 # Before the confidence, which must be that of the captions that will be written.
                 keep_decoding(folder, corridor.dataset, read, progress)

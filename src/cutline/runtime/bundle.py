@@ -11,6 +11,7 @@
                       encoder could not be written as one
     confidence.json   how sure the model is of a caption, with arrays in confidence.npz; both may be absent
     neighbours.json   captions of training images, with arrays in neighbours.npz; both may be absent
+    ngrams.npz        what people would write about an image, n-gram by n-gram; may be absent
 
 Graphs are run by ONNX Runtime. Weights are for training on, and for captioning where there are no graphs: the
 network is then rebuilt from cutline's own code, and nothing that is read from a bundle is executed. The one
@@ -34,6 +35,7 @@ from cutline.files import recover_folder
 from cutline.runtime.arrays import load_arrays
 from cutline.runtime.bundle_files import MANIFEST, ZIP, BundleFiles, FolderFiles, not_a_zip, zip_files
 from cutline.runtime.confidence import CONFIDENCE, Confidence, load_confidence
+from cutline.runtime.expected_ngrams import NGRAMS, ExpectedNgrams, load_expected
 from cutline.runtime.manifest import (
     DECODER,
     DECODER_START,
@@ -86,6 +88,7 @@ class Bundle:
             not fitted, as for small val splits.
         neighbours: Training images with their captions, to be found by likeness; None where they were not to
             be kept.
+        expected: What n-grams people would use of an image; None where that was not learned.
         graphs: Content of each graph, or its file in the folder; empty where the network has none.
         licence: Under what it may be used, in words; ``""`` where nobody said so.
         data_notes: Where the training data come from and what to know of them; likewise.
@@ -103,6 +106,7 @@ class Bundle:
     decoding: DecodingOptions
     confidence: Confidence | None = None
     neighbours: Neighbours | None = None
+    expected: ExpectedNgrams | None = None
     graphs: Mapping[str, Path | bytes] = field(default_factory=dict)
     licence: str = ""
     data_notes: str = ""
@@ -114,6 +118,11 @@ class Bundle:
     def vocabulary_size(self) -> int:
         """V, markers included."""
         return len(self.vocabulary)
+
+    @property
+    def has_voters(self) -> bool:
+        """Whether it carries what a consensus chooses by."""
+        return self.neighbours is not None or self.expected is not None
 
 
 def load_bundle(place: Path, weights: bool = True) -> Bundle:
@@ -244,6 +253,7 @@ def _load(files: BundleFiles, weights: bool) -> Bundle:
             decoding=validate(DecodingOptions, manifest["decoding"]),
             confidence=load_confidence(files, shape[-1]) if CONFIDENCE in listed else None,
             neighbours=load_neighbours(files, shape[-1]) if NEIGHBOURS in listed else None,
+            expected=load_expected(files, shape[-1]) if NGRAMS in listed else None,
             graphs=_graphs(files, listed),
             licence=_text(manifest, "licence"),
             data_notes=_text(manifest, "data_notes"),

@@ -94,6 +94,7 @@ def _carries(bundle: Bundle) -> str:
         "graphs to caption with": bundle.graphs,
         "a confidence for each caption": bundle.confidence,
         "captions of training images, word by word": bundle.neighbours,
+        "what people usually write about such images, n-gram by n-gram": bundle.expected,
     }
     return ", ".join(name for name, part in parts.items() if part) or "weights"
 

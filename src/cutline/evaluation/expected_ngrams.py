@@ -1,0 +1,124 @@
+"""Learning what people would write about an image, n-gram by n-gram, from the features of training images.
+
+Ridge regression (Hoerl and Kennard, 1970) from features to the n-grams of references as CIDEr weighs them
+(Vedantam et al., CVPR 2015), cut to the directions that matter for the predictions: reduced-rank regression
+(Izenman, 1975). Closed form: nothing is drawn, and nothing has to converge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cutline.evaluation.captioning import ReadFeatures
+from cutline.evaluation.scoring import plain_captions
+from cutline.metrics import DocumentFrequencies
+from cutline.metrics.ngrams import ORDERS
+from cutline.progress import Progress
+from cutline.records import Example
+from cutline.runtime.expected_ngrams import ExpectedNgrams, pooled, standardised
+from cutline.text import Tokenizer
+from cutline.voters import frequencies_of, weighed_ngrams
+
+FEWEST_EXPECTED: Final = 100
+"""Training images that are needed at least."""
+
+Floats = NDArray[np.float32]
+
+# Images whose n-grams are held at once: 20 MB with as many n-grams as there may be.
+_BLOCK: Final = 256
+_NGRAMS: Final = 20_000
+_LEAST: Final = 3
+_AXES: Final = 256
+# Of features of length 1. Chosen on the val captions of Flickr8k; half or twice of it changes little.
+_RIDGE: Final = 1.0
+_LARGEST: Final = 127
+_TINY: Final = 1e-6
+
+
+def learn_expected(
+    read: ReadFeatures, examples: Sequence[Example], tokenizer: Tokenizer, progress: Progress
+) -> ExpectedNgrams | None:
+    """Learn to foretell the n-grams of references.
+
+    N-grams of at least three images are learned, at most 20,000: the most frequent ones. What they weigh on
+    average is left out: captions that fit every image would else be favoured.
+
+    Args:
+        read: Digests to features, (N, D) or (N, R, D).
+        examples: The training images, with their digests; markers in captions are stripped.
+        tokenizer: Of the model.
+        progress: Told about every image, twice.
+
+    Returns:
+        The model; None where no n-gram stands in three images.
+    """
+    captions = [plain_captions(example) for example in examples]
+    frequencies = _frequent(frequencies_of(captions, tokenizer))
+    number = sum(map(len, frequencies.counts()))
+    if not number:
+        return None
+    with progress.stage("learning what is usually written", 2 * len(examples), "images") as stage:
+        vectors = []
+        for at in range(0, len(examples), _BLOCK):
+            vectors.append(pooled(read([example.digest for example in examples[at : at + _BLOCK]])))
+            stage.advance(len(vectors[-1]))
+        found = np.concatenate(vectors)
+        mean, scale = found.mean(axis=0), np.maximum(found.std(axis=0), _TINY)
+        images = standardised(found, mean, scale)
+        products = np.zeros((images.shape[1], number), np.float32)
+        for at in range(0, len(examples), _BLOCK):
+            block = images[at : at + _BLOCK]
+            products += block.T @ _weights(captions[at : at + _BLOCK], frequencies, number, tokenizer)
+            stage.advance(len(block))
+    axes, weights = _regression(images.T @ images, products)
+    (small_axes, own), (small_weights, others) = _rounded(axes), _rounded(weights)
+    counted = frequencies.to_arrays()
+    return ExpectedNgrams(mean, scale.astype(np.float32), small_axes, small_weights, own * others, counted)
+
+
+def _frequent(frequencies: DocumentFrequencies) -> DocumentFrequencies:
+    """Leave out rare n-grams until what is left is no more than may be."""
+    counts = np.sort(np.concatenate(frequencies.counts()))[::-1]
+    least = int(counts[_NGRAMS]) + 1 if len(counts) > _NGRAMS else 0
+    return frequencies.without_rare(max(_LEAST, least))
+
+
+def _weights(
+    captions: Sequence[Sequence[str]], frequencies: DocumentFrequencies, number: int, tokenizer: Tokenizer
+) -> Floats:
+    """Return for each image the mean weight of each n-gram in its captions, (B, M)."""
+    tokens = [tokenizer.tokenise(caption) for own in captions for caption in own]
+    sizes = np.array([len(own) for own in captions])
+    image_of = np.repeat(np.arange(len(captions)), sizes)
+    rows, values, owners = weighed_ngrams(tokens, frequencies)
+    images = image_of[owners]
+    # Those of candidates are already divided by the orders and times 10: that must not be done twice.
+    shares = values / sizes[images] * (ORDERS / 10)
+    found = np.bincount(images * number + rows, shares, len(captions) * number)
+    return found.reshape(-1, number).astype(np.float32)
+
+
+def _regression(squares: Floats, products: Floats) -> tuple[Floats, Floats]:
+    """Return axes (D, P) and weights (M, P) whose product foretells best among all of that rank."""
+    size = len(squares)
+    wide = squares.astype(np.float64)
+    coefficients = np.linalg.solve(wide + _RIDGE * np.eye(size), products.astype(np.float64))
+    # Predictions for the training images have the singular vectors of root @ coefficients, which is smaller.
+    values, vectors = np.linalg.eigh(wide)
+    root = np.sqrt(np.maximum(values, 0))[:, None] * vectors.T
+    predicted = root @ coefficients
+    lengths, left = np.linalg.eigh(predicted @ predicted.T)
+    kept = np.flatnonzero(lengths > lengths[-1] * _TINY)[::-1][:_AXES]
+    weights = predicted.T @ left[:, kept] / np.sqrt(lengths[kept])
+    return (coefficients @ weights).astype(np.float32), weights.astype(np.float32)
+
+
+def _rounded(matrix: Floats) -> tuple[NDArray[np.int8], Floats]:
+    """Round each column to whole numbers of 8 bits; return them with what 1 is worth in each, (P,)."""
+    largest = np.abs(matrix).max(axis=0)
+    steps = np.where(largest > 0, largest / _LARGEST, 1).astype(np.float32)
+    return np.rint(matrix / steps).astype(np.int8), steps
