@@ -101,7 +101,7 @@ PUBLIC_OPTIONS = {
     ],
     "export": [
         *("--out", "--format", "--onnxruntime-web", "--encoder-precision", "--decoder-precision"),
-        *("--data", "--images", "--overwrite"),
+        *("--most-lost", "--data", "--images", "--overwrite"),
         *("--no-captions", "--no-weights", "--licence", "--data-notes"),
     ],
     "report": [],

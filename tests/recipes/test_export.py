@@ -320,16 +320,29 @@ def test_an_int8_encoder_is_measured_on_photos_and_exported(model, tmp_path):
     assert plain.encoder.reason == ""
 
 
-@pytest.mark.parametrize(("after", "kept"), [(49.6, "int8"), (49.4, "float32")])
-def test_an_int8_encoder_is_kept_if_captions_lose_little(model, tmp_path, monkeypatch, after, kept):
+@pytest.mark.parametrize(
+    ("after", "allowed", "kept"),
+    [
+        (49.6, {}, "int8"),
+        (49.4, {}, "float32"),
+        (48.1, {"most_lost": 2}, "int8"),
+        (49.9, {"most_lost": 0}, "float32"),
+    ],
+)
+def test_an_int8_encoder_is_kept_if_captions_lose_little(model, tmp_path, monkeypatch, after, allowed, kept):
     scores = iter([50.0, after])
     monkeypatch.setattr(quantising, "_cider_d", lambda *_: next(scores))
-    found = export(
-        model, tmp_path / "out", encoder_precision="int8", data=photos_with_captions(tmp_path, WORDS)
-    ).encoder
+    data = photos_with_captions(tmp_path, WORDS)
+    found = export(model, tmp_path / "out", encoder_precision="int8", data=data, **allowed).encoder
     assert found.name == kept
     assert (found.cider_d, found.cider_d_int8) == (50.0, after)
     assert found.reason.startswith("int8 encoder" if kept == "int8" else "the encoder stays in float32")
+
+
+@pytest.mark.parametrize("most_lost", [-0.1, float("nan")])
+def test_what_may_be_lost_is_a_number_of_points(model, tmp_path, most_lost):
+    with pytest.raises(ConfigError, match=r"--most-lost is .*, allowed is 0 or more"):
+        export(model, tmp_path / "out", most_lost=most_lost)
 
 
 def test_an_int8_decoder_is_measured_with_the_encoder_that_was_kept(model, tmp_path, monkeypatch):

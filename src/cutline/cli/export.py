@@ -59,12 +59,16 @@ EncoderPrecision = Annotated[
     Precision,
     typer.Option(
         metavar="NAME",
-        help="float32, or int8, for bundle, onnx and web: kept if val captions lose no more than 0.5 CIDEr-D "
+        help="float32, or int8, for bundle, onnx and web: kept if val captions lose no more than --most-lost "
         "by it.",
     ),
 ]
 DecoderPrecision = Annotated[
     Precision, typer.Option(metavar="NAME", help="The same for the decoder: faster where it is int8.")
+]
+MostLost = Annotated[
+    float,
+    typer.Option(metavar="POINTS", help="For int8: CIDEr-D that val captions may lose by each part."),
 ]
 ForInt8 = Annotated[
     str | None,
@@ -110,6 +114,7 @@ def export(
     runtime: Runtime = None,
     encoder_precision: EncoderPrecision = Precision.float32,
     decoder_precision: DecoderPrecision = Precision.float32,
+    most_lost: MostLost = 0.5,
     data: ForInt8 = None,
     images: Images = None,
     overwrite: Overwrite = False,
@@ -137,6 +142,7 @@ def export(
         runtime=runtime,
         encoder_precision=encoder_precision.value,
         decoder_precision=decoder_precision.value,
+        most_lost=most_lost,
         content=_content(no_captions, no_weights, licence, data_notes),
         data=data,
         images=images,

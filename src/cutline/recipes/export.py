@@ -13,6 +13,7 @@ from cutline.files import replacing_folder
 from cutline.progress import Progress, Silent
 from cutline.recipes.export_bundle import BundleContent, export_bundle
 from cutline.recipes.quantising import (
+    MOST_LOST,
     PARTS,
     PRECISIONS,
     Part,
@@ -62,6 +63,7 @@ def export(
     runtime: str | Path | None = None,
     encoder_precision: Precision = "float32",
     decoder_precision: Precision = "float32",
+    most_lost: float = MOST_LOST,
     content: BundleContent | None = None,
     data: Dataset | str | Path | None = None,
     images: str | Path | None = None,
@@ -82,9 +84,9 @@ def export(
         runtime: For ``"web"``: the npm package ``onnxruntime-web``, as a folder or as a ``.tgz``; the one in
             ``node_modules`` when None.
         encoder_precision: For ``"bundle"``, ``"onnx"`` and ``"web"``: ``"int8"`` quantises the encoder, and
-            keeps it in float32 all the same when val captions lose more than
-            :data:`cutline.recipes.quantising.MOST_LOST` points of CIDEr-D by that.
+            keeps it in float32 all the same when val captions lose more than ``most_lost``.
         decoder_precision: Likewise for the decoder, which is judged with the encoder that was kept.
+        most_lost: Points of CIDEr-D that val captions may lose by each part that is made int8, 0 or more.
         content: For ``"bundle"``: what it holds and says.
         data: For ``"int8"``: the data set that the model was trained on, for images to measure with.
         images: Folder of the images of ``data``.
@@ -106,6 +108,8 @@ def export(
     require_known("format", format, FORMATS)
     require_known("encoder precision", encoder_precision, PRECISIONS)
     require_known("decoder precision", decoder_precision, PRECISIONS)
+    if not most_lost >= 0:
+        raise ConfigError(f"--most-lost is {most_lost:g}, allowed is 0 or more, in points of CIDEr-D")
     precisions: dict[Part, Precision] = {"encoder": encoder_precision, "decoder": decoder_precision}
     _require_that_options_fit(format, runtime, precisions, data, images)
     if content is not None and format != "bundle":
@@ -119,7 +123,7 @@ def export(
         content = content or BundleContent()
         sizes, found = export_bundle(
             Path(model), folder, content, precisions=precisions, data=data, images=images,
-            overwrite=overwrite, progress=progress,
+            overwrite=overwrite, progress=progress, most_lost=most_lost,
         )  # fmt: skip
         return Exported(Path(out), sizes, None, found["encoder"], found["decoder"])
     require_tensorflow(format)
@@ -140,7 +144,7 @@ def export(
             # These formats have no consensus, so that captions are judged without one.
             plain = bundle.decoding.model_copy(update={"consensus": 0})
             small, found = with_precisions(
-                replace(bundle, decoding=plain), precisions, Path(model), data, images, progress
+                replace(bundle, decoding=plain), precisions, Path(model), data, images, progress, most_lost
             )
             bundle = replace(small, decoding=bundle.decoding)
         if format == "saved_model":

@@ -17,6 +17,7 @@ from cutline.progress import Progress
 from cutline.recipes import run_folder as layout
 from cutline.recipes.measure import describe_decoding
 from cutline.recipes.quantising import (
+    MOST_LOST,
     Part,
     PartPrecision,
     Precision,
@@ -62,6 +63,7 @@ def export_bundle(
     images: str | Path | None,
     overwrite: bool,
     progress: Progress,
+    most_lost: float = MOST_LOST,
 ) -> tuple[dict[str, int], dict[Part, PartPrecision]]:
     """Write a bundle; arguments are those of :func:`cutline.recipes.export.export`.
 
@@ -79,7 +81,7 @@ def export_bundle(
     with progress.stage("exporting to bundle", 2, "steps") as stage:
         bundle = _with_graphs(load_bundle(find_bundle(model)), content, progress)
         bundle = _without_captions(bundle, content)
-        bundle, found = with_precisions(bundle, precisions, model, data, images, progress)
+        bundle, found = with_precisions(bundle, precisions, model, data, images, progress, most_lost)
         bundle = _trimmed(bundle, content)
         details = {**bundle.details, EXPORTED: f"cutline {__version__}", **_scores(model, bundle)}
         details.setdefault("name", _name(model, out))

@@ -35,7 +35,7 @@ PRECISIONS: Final[tuple[Precision, ...]] = ("float32", "int8")
 PARTS: Final[tuple[Part, ...]] = ("encoder", "decoder")
 
 MOST_LOST: Final = 0.5
-"""Points of CIDEr-D that val captions may lose for a part of 8 bits to be kept."""
+"""Points of CIDEr-D that val captions may lose for a part of 8 bits to be kept, unless more is allowed."""
 
 _CALIBRATION_IMAGES: Final = 256
 _VAL_IMAGES: Final = 1000
@@ -73,6 +73,7 @@ def with_precisions(
     data: Dataset | str | Path | None,
     images: str | Path | None,
     progress: Progress,
+    most_lost: float = MOST_LOST,
 ) -> tuple[Bundle, dict[Part, PartPrecision]]:
     """Make those parts of a bundle int8 that are to be, one after the other, if val captions stay as good.
 
@@ -83,6 +84,7 @@ def with_precisions(
         data: The data set.
         images: Folder of its images.
         progress: Told about every image.
+        most_lost: Points of CIDEr-D that val captions may lose for each part to be kept in int8.
 
     Returns:
         The bundle, whose details tell what each part computes with, and the same with the reasons.
@@ -109,8 +111,12 @@ def with_precisions(
             raise ExportError(f"{bundle.folder}: has no graph of its {part}, which cannot be made int8")
         if dataset is None:
             dataset = _dataset(data, part, model, images, bundle, progress)
-        small, found[part] = _WITH_INT8[part](bundle, dataset, progress)
-        bundle = _telling(small, part, found[part])
+        if part == "encoder":
+            small = _with_int8_encoder(bundle, dataset, progress)
+        else:
+            small = _with_int8_decoder(bundle)
+        found[part] = _compared(bundle, small, part, dataset, progress, most_lost)
+        bundle = _telling(small if found[part].name == "int8" else bundle, part, found[part])
     return bundle, found
 
 
@@ -141,8 +147,8 @@ def _own_fingerprint(bundle: Bundle) -> dict[str, Any]:
     return {**known, PRECISION: "int8", "graph_sha256": hashlib.sha256(content).hexdigest()}
 
 
-def _with_int8_encoder(bundle: Bundle, dataset: Dataset, progress: Progress) -> tuple[Bundle, PartPrecision]:
-    """Quantise a bundle's encoder on train images, and keep it if val captions stay as good."""
+def _with_int8_encoder(bundle: Bundle, dataset: Dataset, progress: Progress) -> Bundle:
+    """Quantise a bundle's encoder on train images."""
     # Its room loads Keras.
     from cutline.exporting.quantising import quantise_encoder
 
@@ -154,23 +160,18 @@ def _with_int8_encoder(bundle: Bundle, dataset: Dataset, progress: Progress) -> 
     session = OnnxSession(bundle)
     batches = _calibration(train, session, progress)
     encoder = quantise_encoder(bundle.graphs[ENCODER_GRAPH], batches)
-    small = replace(bundle, graphs={**bundle.graphs, ENCODER_GRAPH: encoder})
-    return _better(bundle, small, "encoder", dataset, progress)
+    return replace(bundle, graphs={**bundle.graphs, ENCODER_GRAPH: encoder})
 
 
-def _with_int8_decoder(bundle: Bundle, dataset: Dataset, progress: Progress) -> tuple[Bundle, PartPrecision]:
-    """Write a bundle's decoder in 8 bits, and keep it if val captions stay as good."""
+def _with_int8_decoder(bundle: Bundle) -> Bundle:
+    """Write a bundle's decoder in 8 bits."""
     from cutline.exporting import decoder_files
 
     require_weights(bundle)
     files = decoder_files(
         bundle.decoder, bundle.decoder_arrays, bundle.feature_shape, largest_table=0, int8=True
     )
-    small = replace(bundle, graphs={**bundle.graphs, **files})
-    return _better(bundle, small, "decoder", dataset, progress)
-
-
-_WITH_INT8: Final = {"encoder": _with_int8_encoder, "decoder": _with_int8_decoder}
+    return replace(bundle, graphs={**bundle.graphs, **files})
 
 
 def _dataset(
@@ -188,17 +189,17 @@ def _dataset(
     return load_for_model(model, data, images, {}, bundle, "val", progress)
 
 
-def _better(
-    bundle: Bundle, small: Bundle, part: Part, dataset: Dataset, progress: Progress
-) -> tuple[Bundle, PartPrecision]:
-    """Return the smaller bundle unless its val captions are worse, and what was found."""
+def _compared(
+    bundle: Bundle, small: Bundle, part: Part, dataset: Dataset, progress: Progress, most_lost: float
+) -> PartPrecision:
+    """Tell whether a part stays in int8, by val captions of the bundle without and with it."""
     val = dataset.of_split("val")[:_VAL_IMAGES]
     before, after = (_cider_d(one, val, progress) for one in (bundle, small))
     told = f"CIDEr-D on {len(val):,} val images {before:.1f} with float32, {after:.1f} with int8"
-    if before - after > MOST_LOST:
-        reason = f"the {part} stays in float32: {told}, a loss of more than {MOST_LOST}"
-        return bundle, PartPrecision("float32", reason, len(val), before, after)
-    return small, PartPrecision("int8", f"int8 {part}: {told}", len(val), before, after)
+    if before - after > most_lost:
+        reason = f"the {part} stays in float32: {told}, a loss of more than {most_lost:g}"
+        return PartPrecision("float32", reason, len(val), before, after)
+    return PartPrecision("int8", f"int8 {part}: {told}", len(val), before, after)
 
 
 def _calibration(

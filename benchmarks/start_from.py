@@ -1,0 +1,158 @@
+"""A theme that a model has never seen: trained from nothing, against going on from that model.
+
+    .venv/bin/python benchmarks/start_from.py flickr8k/captions.csv --images flickr8k/images --out theme
+
+The theme is water. A base is trained on all photos whose captions never name it. Then, for rising numbers of
+photos of which two captions at least name it, one model is trained from nothing and one from the base, with
+the same options but for the learning rate, on the same photos. Both are scored on the theme's val photos,
+which neither training saw; which epoch is kept is decided on train photos that are left over. Scores are
+those of 3 beams, without self-critical training and without consensus. p is that of ``cutline score
+--against``.
+
+What is finished in the folder of ``--out`` is not trained again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import re
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from cutline.files import replacing
+from cutline.recipes.evaluate import evaluate
+from cutline.recipes.score import ScoreOptions, score_files
+from cutline.recipes.train import train
+from cutline.records import ScoreReport
+
+WATER: Final = re.compile(
+    r"\b(waters?|ocean|sea|beach|pools?|swim\w*|waves?|surf\w*|lakes?|rivers?|streams?|creek|boat\w*|canoe\w*"
+    r"|kayak\w*|raft\w*|splash\w*|puddle\w*|fountain\w*|pond|shore\w*|wet|sprinkler\w*|wad(?:e|es|ed|ing)"
+    r"|div(?:e|es|ed|ing|er|ers)|wakeboard\w*|waterfall\w*|waterski\w*|snorkel\w*|hose)\b",
+    re.IGNORECASE,
+)
+EPOCHS: Final = {50: 30, 100: 30, 250: 20, 500: 15, 1000: 12}
+"""Train photos of the theme → epochs, of both trainings."""
+
+Row = tuple[str, str, str]
+_PLAIN: Final = {"self_critical.epochs": 0, "decoding.beam_size": 3, "decoding.consensus": 0}
+
+
+def themed(rows: Iterable[Row]) -> tuple[list[Row], list[Row]]:
+    """Return the rows of images that never name the theme, and of those that do so in two captions.
+
+    Args:
+        rows: Image, caption and split (``"train"`` or ``"val"``).
+
+    Returns:
+        The first keep their splits. Of the second, the first thousand train images by name are ``"train"``,
+        the others ``"val"``, and the val images ``"test"``.
+    """
+    by_image: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        by_image[row[0]].append(row)
+    named = {image: sum(bool(WATER.search(row[1])) for row in own) for image, own in by_image.items()}
+    without = [row for image, own in by_image.items() if not named[image] for row in own]
+    inside: list[Row] = []
+    count = 0
+    for image in sorted(image for image, times in named.items() if times > 1):
+        split = "test"
+        if by_image[image][0][2] == "train":
+            split = "train" if count < max(EPOCHS) else "val"
+            count += 1
+        inside += [(image, caption, split) for _, caption, _ in by_image[image]]
+    return without, inside
+
+
+def fewer(rows: Iterable[Row], photos: int) -> list[Row]:
+    """Return the rows with only the first ``photos`` train images."""
+    rows = list(rows)
+    kept = set(list(dict.fromkeys(row[0] for row in rows if row[2] == "train"))[:photos])
+    return [row for row in rows if row[2] != "train" or row[0] in kept]
+
+
+def trained(rows: list[Row], images: Path, run: Path, options: Mapping[str, Any]) -> float:
+    """Train a run on rows unless it is there; return the seconds it took, 0 where it was there."""
+    if (run / "report-done").exists():
+        return 0.0
+    table = run.with_suffix(".csv")
+    with replacing(table, "w", newline="") as stream:
+        csv.writer(stream).writerows([("image", "caption", "split"), *rows])
+    begun = time.perf_counter()
+    train(table, "attend", run, images=images, overrides=dict(options), resume=(run / "config.toml").exists())
+    (run / "report-done").write_text(f"{time.perf_counter() - begun:.0f}\n")
+    return time.perf_counter() - begun
+
+
+def scored(run: Path, other: Path | None = None) -> ScoreReport:
+    """Score the captions of a run for the theme's photos, beside those of another run."""
+    paths = [one / "evaluation-test" / "captions.json" for one in (run, other) if one is not None]
+    options = ScoreOptions(split="test")
+    return score_files(paths[0], run.with_suffix(".csv"), *paths[1:], options=options)
+
+
+def main() -> None:
+    """Train, score, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("table", type=Path, help="image, caption and split")
+    parser.add_argument("--images", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--base-epochs", type=int, default=6)
+    parser.add_argument("--learning-rate", type=float, default=5e-4, help="of going on from the base")
+    parser.add_argument("--photos", type=int, nargs="*", choices=EPOCHS, default=list(EPOCHS))
+    asked = parser.parse_args()
+    with asked.table.open(newline="", encoding="utf-8") as stream:
+        rows = [(row["image"], row["caption"], row["split"]) for row in csv.DictReader(stream)]
+    without, inside = themed(rows)
+    asked.out.mkdir(parents=True, exist_ok=True)
+    base = asked.out / "base"
+    trained(without, asked.images, base, {**_PLAIN, "training.epochs": asked.base_epochs})
+    folder = asked.out / "unchanged"
+    if not (folder / "captions.json").exists():
+        table = asked.out / "theme.csv"
+        with replacing(table, "w", newline="") as stream:
+            csv.writer(stream).writerows([("image", "caption", "split"), *inside])
+        evaluate(base, table, images=asked.images, split="test", out=folder)
+    report = score_files(
+        folder / "captions.json", asked.out / "theme.csv", options=ScoreOptions(split="test")
+    )
+    scores = report.hypotheses.scores
+    print(f"base as it is: CIDEr-D {scores.cider_d:.1f}, BLEU-4 {scores.bleu_4:.1f}, {scores.images} photos")
+    print("| photos | from nothing | from the base | p |\n| --- | --- | --- | --- |")
+    runs: dict[str, dict[int, Path]] = {"nothing": {}, "base": {}}
+    for photos in asked.photos:
+        for start, own in runs.items():
+            run = own[photos] = asked.out / f"{start}-{photos}"
+            options = {**_PLAIN, "training.epochs": EPOCHS[photos], "training.batch_size": 32}
+            if start == "base":
+                options |= {"start.model": str(base), "training.learning_rate": asked.learning_rate}
+            trained(fewer(inside, photos), asked.images, run, options)
+            if not (run / "evaluation-test" / "captions.json").exists():
+                evaluate(run, run.with_suffix(".csv"), images=asked.images)
+        pair = scored(runs["base"][photos], runs["nothing"][photos])
+        print(
+            f"| {photos} | {_told(scored(runs['nothing'][photos]))} | {_told(pair)} | {_p(pair)} |",
+            flush=True,
+        )
+    few, many = 250, max(asked.photos)
+    if few in asked.photos and many > few:
+        pair = scored(runs["base"][few], runs["nothing"][many])
+        print(f"from the base with {few} against from nothing with {many}: p = {_p(pair)}")
+
+
+def _told(report: ScoreReport) -> str:
+    scores = report.hypotheses.scores
+    return f"{scores.cider_d:.1f} / {scores.bleu_4:.1f}"
+
+
+def _p(report: ScoreReport) -> str:
+    (found,) = [one for one in report.comparisons if one.metric == "cider_d"]
+    return f"{found.p_value:.4f}"
+
+
+if __name__ == "__main__":
+    main()
