@@ -144,12 +144,12 @@ class Captioner:
 
     @classmethod
     def load(cls, model: str | Path | Sequence[str | Path]) -> Captioner:
-        """Load a run folder or a bundle, or several that caption together.
+        """Load a run folder, a bundle or a model that comes along, or several that caption together.
 
         Args:
-            model: One model, or models that share a vocabulary: their probabilities are averaged at every
-                step, each looks with its own encoder, the options are those of the first, and captions have
-                no confidence.
+            model: One model, a path or a name that ``cutline models`` lists; or models that share a
+                vocabulary: their probabilities are averaged at every step, each looks with its own encoder,
+                the options are those of the first, and captions have no confidence.
 
         Raises:
             BundleError: There is no bundle, it is damaged, or vocabularies differ.

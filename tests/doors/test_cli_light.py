@@ -68,6 +68,7 @@ DATA = ("captions.csv", "--images", "photos")
         ("explain", "photos/1.png", "--model", "model", "--out", "why.html"),
         ("tune", "model", *DATA),
         ("export", "model", "--format", "bundle", "--out", "given.zip"),
+        ("models",),
         ("--help",),
         ("--version",),
     ],

@@ -17,7 +17,10 @@ from cutline.cli.app import app
 from cutline.errors import DataError
 from cutline.recipes.report import RunReport
 
-COMMANDS = ("demo", "check", "train", "tune", "evaluate", "caption", "explain", "export", "report", "score")
+COMMANDS = (
+    *("demo", "check", "train", "tune", "evaluate"),
+    *("caption", "explain", "export", "models", "report", "score"),
+)
 PLAIN = {"NO_COLOR": "1", "COLUMNS": "200", "TERM": "dumb"}
 
 
@@ -104,6 +107,7 @@ PUBLIC_OPTIONS = {
         *("--most-lost", "--data", "--images", "--overwrite"),
         *("--no-captions", "--no-weights", "--licence", "--data-notes"),
     ],
+    "models": [],
     "report": [],
     "score": [
         *("--output", "--against", "--allow-missing", "--split", "--image-column", "--caption-column"),

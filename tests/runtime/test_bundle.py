@@ -272,7 +272,8 @@ def test_the_bundle_of_a_run_and_a_bundle_itself_are_found(tmp_path):
 
 
 def test_what_is_no_model_is_said_to_be_none(tmp_path):
-    with pytest.raises(BundleError, match=r"none: no such model; expected a run folder or a bundle"):
+    expected = r"none: no such model; expected a run folder, a bundle, or a name that cutline models lists"
+    with pytest.raises(BundleError, match=expected):
         find_bundle(tmp_path / "none")
     (tmp_path / "photos").mkdir()
     with pytest.raises(BundleError, match=r"photos: neither a run folder nor a bundle \(no manifest\.json\)"):

@@ -18,6 +18,7 @@ from cutline.cli.evaluate import evaluate
 from cutline.cli.explain import explain
 from cutline.cli.export import export
 from cutline.cli.failures import INTERRUPTED, tell_error
+from cutline.cli.models import models
 from cutline.cli.report import report
 from cutline.cli.score import score
 from cutline.cli.screen import Flags
@@ -97,6 +98,7 @@ for _function, _example in (
     (caption, "cutline caption new.jpg holiday/ --model runs/first --output holiday.csv"),
     (explain, "cutline explain new.jpg --model runs/first --out why.html"),
     (export, "cutline export runs/first --format web --out page"),
+    (models, "cutline models show flickr8k-lite0"),
     (report, "cutline report runs/first"),
     (score, "cutline score captions.json references.csv --split test --against other.json"),
 ):

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from math import floor
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -18,6 +18,11 @@ from cutline.cli.screen import Screen, visible
 from cutline.errors import ConfigError, RunError
 from cutline.records import CaptionedImage
 
+_MODEL: Final = (
+    "A run folder, a bundle, or a name of cutline models; by default the newest run in runs/, "
+    "else the model that comes along."
+)
+
 Paths = Annotated[
     list[str],
     typer.Argument(
@@ -26,7 +31,7 @@ Paths = Annotated[
 ]
 Model = Annotated[
     str | None,
-    typer.Option(metavar="MODEL", help="A run folder or a bundle; the newest run in runs/ by default."),
+    typer.Option(metavar="MODEL", show_default=False, help=_MODEL),
 ]
 Models = Annotated[
     list[str] | None,
@@ -34,7 +39,7 @@ Models = Annotated[
         "--model",
         metavar="MODEL",
         show_default=False,
-        help="A run folder or a bundle; the newest run in runs/ by default. Given again: both together.",
+        help=f"{_MODEL} Given again: both together.",
     ),
 ]
 BeamSize = Annotated[
@@ -208,18 +213,26 @@ def _print(
 
 
 def chosen_model(model: str | None, screen: Screen) -> str:
-    """Return the model that was named, or the newest run here; RunError when there is none."""
+    """Return the model that was named, or the newest run here, or the one that comes with cutline.
+
+    Raises:
+        RunError: There is none of them.
+    """
     from cutline.recipes.caption import newest_run
+    from cutline.runtime.released import DEFAULT, released_path
 
     if model is not None:
         return model
     newest = newest_run()
-    if newest is None:
-        raise RunError(
-            "no --model given and no trained run in ./runs; pass --model MODEL, or train one: cutline train"
-        )
-    screen.progress.note(f"model: {newest} (the newest run in runs/; choose another with --model)")
-    return str(newest)
+    if newest is not None:
+        screen.progress.note(f"model: {newest} (the newest run in runs/; choose another with --model)")
+        return str(newest)
+    if released_path(DEFAULT) is not None:
+        screen.progress.note(f"model: {DEFAULT}, which comes with cutline (choose another with --model)")
+        return DEFAULT
+    raise RunError(
+        "no --model given and no trained run in ./runs; pass --model MODEL, or train one: cutline train"
+    )
 
 
 def _told(records: Iterable[CaptionedImage], screen: Screen) -> Iterator[CaptionedImage]:

@@ -17,7 +17,12 @@ Data = Annotated[
         help="Images with captions: a CSV, TSV, Parquet, JSON or JSONL file, or a folder that holds one.",
     ),
 ]
-Model = Annotated[str, typer.Argument(metavar="MODEL", show_default=False, help="A run folder or a bundle.")]
+Model = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL", show_default=False, help="A run folder, a bundle, or a name of cutline models."
+    ),
+]
 Images = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="Folder of the images, when they do not lie beside DATA."),

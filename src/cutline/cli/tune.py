@@ -30,9 +30,10 @@ def tune(
     best. The other half tells what it brings.
     """
     from cutline.runtime.bundle import find_bundle
+    from cutline.runtime.released import refuse_released
 
     # Before TensorFlow, which takes seconds to import, is asked for.
-    find_bundle(Path(model))
+    refuse_released(find_bundle(Path(model)))
     from cutline.evaluation.decoding_choice import in_words
     from cutline.recipes.tune import tune as run_tuning
 

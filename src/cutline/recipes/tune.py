@@ -21,6 +21,7 @@ from cutline.recipes.evaluate import load_for_model
 from cutline.recipes.extract import extract_features, feature_reader
 from cutline.records import Dataset
 from cutline.runtime.bundle import find_bundle
+from cutline.runtime.released import refuse_released
 from cutline.runtime.saving import update_bundle
 
 
@@ -49,13 +50,14 @@ def tune(
         What was tried and chosen. It is also in ``decoding.csv`` of the run.
 
     Raises:
-        BundleError: The model cannot be loaded.
+        BundleError: The model cannot be loaded, or comes with cutline.
         ConfigError: The model draws its captions at random.
         DataError: The data set cannot be used or has too few val images; SplitError when val is empty or
             holds images that the run was trained on.
         RunError: A training is working in the run.
     """
     folder, run = find_bundle(Path(model)), layout.run_of(Path(model))
+    refuse_released(folder)
     is_run = (run / layout.CONFIG).exists()
     with ExitStack() as until_done:
         if is_run:

@@ -50,6 +50,7 @@ from cutline.runtime.manifest import (
     require_list,
 )
 from cutline.runtime.neighbours import NEIGHBOURS, Neighbours, load_neighbours
+from cutline.runtime.released import released_path
 from cutline.text import Vocabulary
 
 __all__ = [
@@ -178,8 +179,10 @@ def require_weights(bundle: Bundle) -> Bundle:
 def find_bundle(model: Path) -> Path:
     """Return the bundle of a MODEL: a bundle itself, folder or zip file, or a run folder that holds one.
 
+    Where nothing lies under that path, MODEL may be the name of a model that comes with cutline.
+
     Raises:
-        BundleError: There is no such folder or zip file, or no bundle in it.
+        BundleError: There is no such folder, zip file or name, or no bundle in it.
     """
     if model.is_file() and (zipfile.is_zipfile(model) or model.suffix.lower() == ZIP):
         if not zipfile.is_zipfile(model):
@@ -191,7 +194,12 @@ def find_bundle(model: Path) -> Path:
             if (folder / MANIFEST).exists():
                 return folder
     if not model.exists():
-        raise BundleError(f"{model}: no such model; expected a run folder or a bundle")
+        released = released_path(str(model))
+        if released is not None:
+            return released
+        raise BundleError(
+            f"{model}: no such model; expected a run folder, a bundle, or a name that cutline models lists"
+        )
     if (model / "config.toml").exists():
         raise BundleError(f"{model}: no epoch of this run was finished; train it with --resume")
     raise BundleError(f"{model}: neither a run folder nor a bundle (no {MANIFEST}); pass the folder of --run")

@@ -1,0 +1,64 @@
+"""``cutline models``: what comes with cutline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from cutline.cli.door import door
+from cutline.cli.failures import DONE
+from cutline.cli.screen import Screen
+from cutline.errors import ConfigError
+
+if TYPE_CHECKING:
+    from cutline.runtime.released import ReleasedModel
+
+_SHOW: Final = "show"
+
+Action = Annotated[
+    str | None, typer.Argument(metavar="show", show_default=False, help="Print the card of a model.")
+]
+Name = Annotated[str | None, typer.Argument(metavar="NAME", show_default=False, help="A name from the list.")]
+
+
+@door()
+def models(screen: Screen, action: Action = None, name: Name = None) -> int:
+    """List the models that come with cutline, or show what one of them is.
+
+    A name of the list can be given wherever a MODEL is asked for.
+    """
+    from cutline.runtime.released import card_of_released, released_models
+
+    if action is None:
+        found = released_models()
+        for model in found:
+            screen.lines(_line(model))
+        if not found:
+            screen.lines("no model comes with this cutline; train one: cutline train")
+        screen.document([{**asdict(model), "path": str(model.path)} for model in found])
+        return DONE
+    if action != _SHOW or name is None:
+        given = " ".join(filter(None, (action, name)))
+        raise ConfigError(f"cutline models {given}: to see a card, say cutline models show NAME")
+    card = card_of_released(name)
+    screen.lines(card)
+    screen.document({"name": name, "card": card})
+    return DONE
+
+
+def _line(model: ReleasedModel) -> str:
+    scores = ", ".join(
+        f"{split} CIDEr-D {found['cider_d']:.1f}{_interval(found)}"
+        for split, found in model.scores.items()
+        if "cider_d" in found
+    )
+    licence = " ".join(model.licence.split()) or "no licence was stated"
+    return f"{model.name}: {model.bytes / 2**20:.1f} MiB, {model.encoder}; {scores or 'no scores'}; {licence}"
+
+
+def _interval(found: Mapping[str, Any]) -> str:
+    ends = found.get("cider_d_interval")
+    return f" ({ends['low']:.1f} to {ends['high']:.1f})" if ends else ""
