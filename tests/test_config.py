@@ -72,14 +72,14 @@ def test_every_fault_is_reported_at_once():
             "p",
             {},
             assignments=[
-                "training.epochs=0",
+                "training.epochs=-1",
                 "training.epochz=3",
                 "text.level=letters",
                 "decoding.beam_size=x",
             ],
         )
     message = one_line(error)
-    assert "training.epochs: input should be greater than or equal to 1 (found 0)" in message
+    assert "training.epochs: input should be greater than or equal to 0 (found -1)" in message
     assert "unknown option training.epochz; did you mean training.epochs?" in message
     assert "text.level: input should be 'auto', 'word' or 'character' (found 'letters')" in message
     assert "decoding.beam_size" in message

@@ -17,10 +17,10 @@ _HEAD = """\
 
 Written by `python docs/reference/make_config.py`; edit `src/cutline/config/options.py` instead.
 
-Options come from the defaults below, then the preset (`--preset`), then a TOML file (`--config`), then
-`--set group.key=value`, then flags such as `--epochs`; later ones win. `config.toml` in a run folder holds
-all of them as they were used, and can be given to `--config` as it is. Unknown keys and bad values are
-refused, all of them in one message.
+Options come from the defaults below, then the preset (`--preset`), then the model that training starts from
+(`--from`), then a TOML file (`--config`), then `--set group.key=value`, then flags such as `--epochs`;
+later ones win. `config.toml` in a run folder holds all of them as they were used, and can be given to
+`--config` as it is. Unknown keys and bad values are refused, all of them in one message.
 
 ```console
 $ cutline train captions.csv --images photos --set training.epoch=3 --set decoding.beam_size=0

@@ -80,8 +80,17 @@ PUBLIC_OPTIONS = {
         *("--format", "--image-column", "--caption-column", "--group-column"),
     ],
     "train": [
-        *("--images", "--run", "--preset", "--encoder", "--encoder-weights", "--epochs", "--config", "--set"),
-        *("--resume", "--format", "--image-column", "--caption-column", "--group-column"),
+        *(
+            "--images",
+            "--run",
+            "--preset",
+            "--from",
+            "--encoder",
+            "--encoder-weights",
+            "--epochs",
+            "--config",
+        ),
+        *("--set", "--resume", "--format", "--image-column", "--caption-column", "--group-column"),
     ],
     "tune": ["--images", "--format", "--image-column", "--caption-column"],
     "evaluate": [

@@ -299,7 +299,7 @@ def test_names_that_are_nearly_right_are_refused_before_anything_is_read(world, 
             {"assignments": ["training.epoch=3"]},
             "unknown option training.epoch; did you mean training.epochs?",
         ),
-        ({"assignments": ["training.epochs=0"]}, "training.epochs: .*found 0"),
+        ({"assignments": ["training.epochs=-1"]}, "training.epochs: .*found -1"),
         ({"config": tmp_path / "none.toml"}, "none.toml: no such configuration file"),
     ]:
         with pytest.raises(ConfigError, match=message.replace("?", r"\?")):

@@ -16,7 +16,7 @@ from cutline.files import replacing_folder
 from cutline.runtime import Bundle, bundle_files, load_bundle, save_bundle
 from cutline.runtime import bundle as bundles
 from cutline.runtime.arrays import load_arrays, save_arrays
-from cutline.runtime.bundle import find_bundle, require_weights
+from cutline.runtime.bundle import find_bundle, fingerprint_of, require_weights
 from cutline.runtime.bundle_files import checksum_of
 from cutline.runtime.confidence import Confidence, TrainingFeatures
 from cutline.runtime.saving import save_encoder, update_bundle
@@ -462,5 +462,24 @@ def test_weights_may_be_left_out_where_there_are_graphs(tmp_path):
         require_weights(loaded)
     save_bundle(with_graphs(), folder)
     assert require_weights(load_bundle(folder)).decoder_arrays
-    edit_manifest(folder, **{"files__encoder.npz": None})
+    edit_manifest(folder, **{"files__decoder.npz": None})
     assert "does not list the bundle's files" in refused(folder)
+
+
+@pytest.mark.parametrize("name", ["model", "model.zip"])
+def test_the_encoder_may_be_a_graph_alone_and_stays_one(tmp_path, name):
+    place = tmp_path / name
+    save_bundle(dataclasses.replace(with_graphs(), encoder_arrays={}, encoder_weights=False), place)
+    for weights in (True, False):
+        update_bundle(dataclasses.replace(load_bundle(place, weights), licence="MIT"), place)
+        loaded = load_bundle(place)
+        assert (loaded.licence, loaded.encoder_weights, loaded.encoder_arrays) == ("MIT", False, {})
+        assert (
+            require_weights(loaded, encoder=False).decoder_arrays.keys()
+            == with_graphs().decoder_arrays.keys()
+        )
+    with pytest.raises(BundleError, match=f"{name}: has its encoder as a graph, without weights: Keras"):
+        require_weights(loaded)
+    before = fingerprint_of(place)
+    update_bundle(dataclasses.replace(loaded, licence="BSD"), place)
+    assert fingerprint_of(place) != before

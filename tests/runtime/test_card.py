@@ -94,3 +94,14 @@ def test_it_is_saved_and_covered_by_the_manifest(bundle: Bundle, tmp_path: Path)
     assert "Licence: MIT" in (folder / "card.md").read_text(encoding="utf-8")
     assert load_bundle(folder).licence == "MIT"
     assert '"card.md": {' in (folder / "manifest.json").read_text(encoding="utf-8")
+
+
+def test_it_names_the_model_that_training_started_from_and_scores_of_its_int8_encoder(bundle: Bundle) -> None:
+    start = {"name": "flickr8k", "licence": "for\nresearch", "manifest_sha256": "0" * 64}
+    details = {"started_from": start, "precision": {"encoder": "int8"}, "validation": KNOWN["validation"]}
+    card = card_of(replace(bundle, details=details))
+    assert "Training started from flickr8k (its licence: for research)." in card
+    # It was scored with that encoder.
+    assert "- val, in training: CIDEr-D 53.6, BLEU-4 21.3\n" in card
+    for odd in (3, {"name": None}):
+        assert "None" not in card_of(replace(bundle, details={"started_from": odd}))

@@ -47,6 +47,29 @@ def test_no_caption_at_all_is_refused() -> None:
         build_vocabulary([], Tokenizer())
 
 
+@given(captions_lists, captions_lists, levels, st.integers(1, 3), st.none() | st.integers(5, 12))
+def test_a_vocabulary_is_extended_behind_its_tokens(
+    before: list[str], after: list[str], level: str, min_count: int, max_size: int | None
+) -> None:
+    tokenizer = Tokenizer(level)  # type: ignore[arg-type]
+    old = build_vocabulary(before, tokenizer)
+    new = old.extended(after, min_count, max_size)
+    assert new.tokens[: len(old)] == old.tokens
+    assert new.tokenizer == tokenizer
+    counts = Counter(token for caption in after for token in tokenizer.tokenise(caption))
+    added = new.tokens[len(old) :]
+    wanted = {token for token, count in counts.items() if count >= min_count and token not in old}
+    assert set(added) <= wanted
+    assert [(-counts[token], token) for token in added] == sorted((-counts[token], token) for token in added)
+    if max_size is None:
+        assert set(added) == wanted
+    else:
+        assert len(new) == max(len(old), min(len(old) + len(wanted), max_size))
+    left = [counts[token] for token in wanted - set(added)]
+    assert not left or not added or max(left) <= counts[added[-1]]
+    assert new.extended(after, min_count, max_size) == new
+
+
 @given(captions_lists, levels)
 def test_known_tokens_survive_encoding_and_decoding(captions: list[str], level: str) -> None:
     tokenizer = Tokenizer(level)  # type: ignore[arg-type]

@@ -29,6 +29,14 @@ RunFolder = Annotated[
 Preset = Annotated[
     str | None, typer.Option(metavar="NAME", help="Named options to start from; attend by default.")
 ]
+Start = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="MODEL",
+        help="Run folder or bundle to start from: its encoder and decoder, its vocabulary extended.",
+    ),
+]
 Encoder = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="CNN that looks at the images; efficientnet_lite0 needs no network."),
@@ -61,6 +69,7 @@ def train(
     images: Images = None,
     run: RunFolder = None,
     preset: Preset = None,
+    start: Start = None,
     encoder: Encoder = None,
     encoder_weights: EncoderWeights = None,
     epochs: Epochs = None,
@@ -82,6 +91,7 @@ def train(
         data,
         preset,
         run,
+        start=start,
         images=images,
         config=config,
         assignments=assignments or (),

@@ -11,6 +11,7 @@ from cutline.config.options import (
     FineTuneOptions,
     RunConfig,
     SelfCriticalOptions,
+    StartOptions,
     TextOptions,
     TrainingOptions,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "FineTuneOptions",
     "RunConfig",
     "SelfCriticalOptions",
+    "StartOptions",
     "TextOptions",
     "TrainingOptions",
     "asked_values",

@@ -66,10 +66,22 @@ class DecoderOptions(_Frozen):
     )
 
 
+class StartOptions(_Frozen):
+    """What training starts from."""
+
+    model: str = Field(
+        "",
+        description="run folder or bundle whose encoder and decoder training starts from, and whose "
+        "vocabulary it extends; blank: initial weights, and those of the encoder by encoder.weights",
+    )
+
+
 class TrainingOptions(_Frozen):
     """How the decoder is trained."""
 
-    epochs: int = Field(5, ge=1, description="passes over the captions at the most")
+    epochs: int = Field(
+        5, ge=0, description="passes over the captions at the most; 0 leaves them out, with start.model alone"
+    )
     batch_size: int = Field(64, ge=1, description="captions per step at the most")
     captions_together: int = Field(
         1,
@@ -261,10 +273,21 @@ class RunConfig(_Frozen):
     text: TextOptions = TextOptions()
     encoder: EncoderOptions = EncoderOptions()
     decoder: DecoderOptions = DecoderOptions()
+    start: StartOptions = StartOptions()
     training: TrainingOptions = TrainingOptions()
     fine_tune: FineTuneOptions = FineTuneOptions()
     self_critical: SelfCriticalOptions = SelfCriticalOptions()
     decoding: DecodingOptions = DecodingOptions()
+
+    @model_validator(mode="after")
+    def _leave_something_to_train(self) -> RunConfig:
+        if not self.training.epochs and not self.start.model:
+            raise ValueError("training.epochs is 0, which only a start.model allows; set it to 1 or more")
+        if not (self.training.epochs or self.fine_tune.epochs or self.self_critical.epochs):
+            raise ValueError(
+                "training.epochs, fine_tune.epochs and self_critical.epochs are all 0; set one to 1 or more"
+            )
+        return self
 
     @model_validator(mode="after")
     def _keep_those_who_vote(self) -> RunConfig:

@@ -23,8 +23,11 @@ from cutline.data.batches import (
 from cutline.data.feature_store import FeatureStore
 from cutline.data.mirrors import Mirrors
 from cutline.data.text_vectorization import vectorization_layer
+from cutline.errors import ConfigError
 from cutline.models.encoders import Encoder
+from cutline.recipes.starting import StartModel
 from cutline.records import Dataset
+from cutline.runtime.onnx_session import OnnxEncoder
 from cutline.text import Vocabulary
 from cutline.training.trainer import Batches
 
@@ -38,18 +41,27 @@ class Corridor:
         options: As written to it.
         dataset: Readable images with their splits.
         vocabulary: Of the train captions.
-        encoder: Made the features.
+        encoder: Made the features; a graph where training starts from a model without the encoder's weights.
         store: Holds the features of all images of the data set.
         mirrors: Holds those of mirrored train images, too; None where images are never mirrored.
+        start: The model that training starts from; None where it starts from initial weights.
     """
 
     folder: Path
     options: RunConfig
     dataset: Dataset
     vocabulary: Vocabulary
-    encoder: Encoder
+    encoder: Encoder | OnnxEncoder
     store: FeatureStore
     mirrors: Mirrors | None = None
+    start: StartModel | None = None
+
+    @property
+    def network(self) -> Encoder:
+        """The encoder, to be trained; ConfigError where it is a graph."""
+        if isinstance(self.encoder, Encoder):
+            return self.encoder
+        raise ConfigError(f"encoder {self.encoder.name}: is a graph, without weights that could be trained")
 
     def captions_of(self, split: str) -> CaptionTable:
         """Return the captions of a split, each pointing at the features of its image."""

@@ -13,16 +13,17 @@ from numpy.typing import NDArray
 from cutline.errors import ExportError
 from cutline.evaluation import most_common_caption
 from cutline.exporting import decoder_files, encoder_file, with_graphs
-from cutline.files import replacing
 from cutline.models.decoders import Decoder
 from cutline.models.encoders import Encoder
 from cutline.models.sessions import decoder_arrays
 from cutline.progress import Progress
 from cutline.recipes import run_folder as layout
 from cutline.recipes.corridor import Corridor
+from cutline.recipes.starting import STARTED_FROM
 from cutline.records import EpochRecord
 from cutline.report.curves import curves_png
 from cutline.runtime import Bundle, load_bundle, save_bundle
+from cutline.runtime.onnx_session import OnnxEncoder
 from cutline.runtime.saving import save_encoder, update_bundle
 from cutline.training.checkpoints import Checkpoint, save_checkpoint
 from cutline.training.history import save_history
@@ -57,7 +58,7 @@ class EpochKeeper:
     def _encoder_file(self, record: EpochRecord) -> Path | None:
         """Return a file with the weights that the encoder has now; None when there is none yet."""
         folder = self._corridor.folder
-        if record.objective == "fine_tune":
+        if record.objective == "fine_tune" or isinstance(self._corridor.encoder, OnnxEncoder):
             return None
         # Later phases start from the encoder of the best bundle and leave it as it is.
         kept = folder / layout.BUNDLE / layout.ENCODER
@@ -69,7 +70,10 @@ class EpochKeeper:
         weights = self._encoder_file(record)
         beside = weights.with_name(layout.ENCODER_GRAPH) if weights is not None else None
         try:
-            written = beside if beside is not None and beside.exists() else encoder_file(encoder)
+            if isinstance(encoder, OnnxEncoder):
+                written: Path | bytes = self._corridor.folder / layout.ENCODER_GRAPH
+            else:
+                written = beside if beside is not None and beside.exists() else encoder_file(encoder)
         except ExportError:
             return {}
         return {layout.ENCODER_GRAPH: written, **decoder_files(options, arrays, encoder.feature_shape)}
@@ -79,7 +83,8 @@ class EpochKeeper:
         arrays = decoder_arrays(self._decoder)
         return Bundle(
             encoder_spec=encoder.spec(),
-            encoder_arrays=encoder.weights() if record.objective == "fine_tune" else {},
+            encoder_arrays=corridor.network.weights() if record.objective == "fine_tune" else {},
+            encoder_weights=not isinstance(encoder, OnnxEncoder),
             decoder=corridor.options.decoder,
             decoder_arrays=arrays,
             feature_shape=encoder.feature_shape,
@@ -95,14 +100,21 @@ class EpochKeeper:
         )
 
 
-def keep_encoder(folder: Path, encoder: Encoder, progress: Progress) -> None:
+def keep_encoder(folder: Path, encoder: Encoder | OnnxEncoder, progress: Progress) -> None:
     """Write an encoder into a run, as weights and as a graph, to be linked into its bundles.
 
     Args:
         folder: The run; what it holds already is left as it is.
-        encoder: Before training.
+        encoder: Before training; one that is a graph is copied.
         progress: Told when there can be no graph.
     """
+    if isinstance(encoder, OnnxEncoder):
+        if not (folder / layout.ENCODER_GRAPH).exists():
+            graph = encoder.graph
+            layout.write_bytes(
+                folder / layout.ENCODER_GRAPH, graph if isinstance(graph, bytes) else graph.read_bytes()
+            )
+        return
     if not (folder / layout.ENCODER).exists():
         save_encoder(folder / layout.ENCODER, encoder.weights())
     if not (folder / layout.ENCODER_GRAPH).exists():
@@ -111,8 +123,7 @@ def keep_encoder(folder: Path, encoder: Encoder, progress: Progress) -> None:
         except ExportError as error:
             progress.note(f"captioning will need TensorFlow: the encoder has no graph for ONNX: {error}")
             return
-        with replacing(folder / layout.ENCODER_GRAPH, "wb") as stream:
-            stream.write(content)
+        layout.write_bytes(folder / layout.ENCODER_GRAPH, content)
 
 
 def keep_graphs(folder: Path) -> None:
@@ -140,8 +151,9 @@ def _validation_facts(record: EpochRecord) -> dict[str, float]:
 
 
 def _details(corridor: Corridor) -> dict[str, Any]:
-    dataset = corridor.dataset
+    dataset, start = corridor.dataset, corridor.start
     return {
+        **({STARTED_FROM: start.facts(), **start.encoder_facts()} if start is not None else {}),
         **layout.environment(),
         "name": corridor.folder.resolve().name,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -135,7 +135,7 @@ def export(
     with progress.stage(f"exporting to {format}", 2, "steps") as stage:
         bundle = load_bundle(find_bundle(Path(model)))
         if format != "onnx":
-            require_weights(bundle)
+            require_weights(bundle, encoder=format not in _OF_GRAPHS)
         if format in _OF_GRAPHS and not bundle.graphs:
             bundle = with_graphs(bundle)
         # Weights are float32 also where the graphs that were made of them are not.

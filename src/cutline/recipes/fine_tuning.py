@@ -34,7 +34,7 @@ def fine_tune_trainer(corridor: Corridor, decoder: Decoder, table: CaptionTable)
     options = corridor.options.fine_tune
     images = len(set(table.rows.tolist()))
     steps = -(-images // options.images) * options.epochs
-    return FineTuneTrainer(corridor.encoder, decoder, corridor.options.training, options, steps)
+    return FineTuneTrainer(corridor.network, decoder, corridor.options.training, options, steps)
 
 
 def fine_tune_hooks(
@@ -116,7 +116,7 @@ def with_best_encoder(corridor: Corridor, stack: ExitStack, progress: Progress) 
         DataError: An image can no longer be read.
     """
     best = require_weights(load_bundle(corridor.folder / layout.BUNDLE))
-    corridor.encoder.load_weights(best.encoder_arrays)
+    corridor.network.load_weights(best.encoder_arrays)
     store, readable = extract_features(corridor.encoder, replace(corridor.dataset, problems=()), progress)
     stack.enter_context(store)
     if readable.problems:

@@ -24,7 +24,7 @@ from cutline.runtime import load_bundle
 from cutline.runtime.bundle import require_weights
 from cutline.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from cutline.training.history import save_history
-from cutline.training.loop import Hooks, Phase, is_phase_finished, phases_of, run_phase
+from cutline.training.loop import Hooks, Phase, Validation, is_phase_finished, phases_of, run_phase
 from cutline.training.precision import choose_precision
 from cutline.training.self_critical import SelfCriticalTrainer
 from cutline.training.tensorboard import TensorBoardLog
@@ -59,7 +59,10 @@ def train_phases(corridor: Corridor, resume: bool, progress: Progress) -> Run:
         options.seed,
         choose_precision(options.precision),
     )
-    decoder.expect_frequencies(_frequencies(corridor, corridor.captions_of("train")))
+    counts = _frequencies(corridor, corridor.captions_of("train"))
+    decoder.expect_frequencies(counts)
+    if corridor.start is not None:
+        assign_arrays(decoder, corridor.start.decoder_arrays(counts, options.seed))
     checkpoint = load_checkpoint(folder / layout.CHECKPOINT) if resume else None
     if checkpoint is None:
         checkpoint = Checkpoint((), 0, {})
@@ -73,6 +76,8 @@ def train_phases(corridor: Corridor, resume: bool, progress: Progress) -> Run:
     interrupted = False
     with ExitStack() as stack:
         try:
+            if corridor.start is not None and not checkpoint.history:
+                _tell_start(validator.validate(feature_reader(corridor.store)), progress)
             for phase in phases_of(corridor.options):
                 if not _is_over(phase, checkpoint):
                     work = _Work(_for_phase(phase, corridor, stack, progress), decoder, validator, keep)
@@ -96,6 +101,13 @@ def train_phases(corridor: Corridor, resume: bool, progress: Progress) -> Run:
     problems = corridor.dataset.problems
     epochs = sum(phase.epochs for phase in phases_of(corridor.options))
     return Run(str(folder), last.history, last.best_epoch, problems, interrupted, epochs)
+
+
+def _tell_start(found: Validation, progress: Progress) -> None:
+    progress.note(
+        f"the model that training starts from: val captions BLEU-4 {found.scores.bleu_4:.1f}, CIDEr-D "
+        f"{found.scores.cider_d:.1f}"
+    )
 
 
 def _is_over(phase: Phase, checkpoint: Checkpoint) -> bool:
@@ -128,7 +140,7 @@ class _Work:
             # Random seeds go on from the last epoch, weights from the best one; before the trainer is made,
             # because its averaged weights begin at what it finds.
             restore_decoder(self.decoder, checkpoint.state)
-            best = require_weights(load_bundle(self.corridor.folder / layout.BUNDLE))
+            best = require_weights(load_bundle(self.corridor.folder / layout.BUNDLE), encoder=False)
             assign_arrays(self.decoder, best.decoder_arrays)
             note = _NOTES[phase.objective].format(stages=self.corridor.options.fine_tune.stages)
             progress.note(f"from epoch {checkpoint.best_epoch} on: {note}")

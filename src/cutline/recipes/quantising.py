@@ -167,7 +167,7 @@ def _with_int8_decoder(bundle: Bundle) -> Bundle:
     """Write a bundle's decoder in 8 bits."""
     from cutline.exporting import decoder_files
 
-    require_weights(bundle)
+    require_weights(bundle, encoder=False)
     files = decoder_files(
         bundle.decoder, bundle.decoder_arrays, bundle.feature_shape, largest_table=0, int8=True
     )

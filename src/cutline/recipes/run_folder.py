@@ -34,6 +34,7 @@ BUNDLE: Final = "bundle"
 ENCODER: Final = "encoder.npz"
 ENCODER_GRAPH: Final = "encoder.onnx"
 FINGERPRINT: Final = "encoder.json"
+START: Final = "start.json"
 LOCK: Final = ".lock"
 _PACKAGES: Final = ("keras", "tensorflow-cpu", "tensorflow", "numpy", "pillow")
 
@@ -134,7 +135,7 @@ def require_same(folder: Path, before: RunConfig, after: RunConfig) -> None:
 
 def require_same_data(folder: Path, dataset: Dataset) -> None:
     """Raise RunError when the data set is not the one the run was started with, row for row."""
-    saved = _saved(folder / DATA)
+    saved = saved_facts(folder / DATA)
     if saved.get("fingerprint") != dataset.fingerprint():
         raise RunError(
             f"{folder}: --resume with other data: the run has {saved.get('images')} images and "
@@ -150,7 +151,7 @@ def require_same_data(folder: Path, dataset: Dataset) -> None:
 
 def require_same_encoder(folder: Path, fingerprint: Mapping[str, Any]) -> None:
     """Raise RunError when the encoder is not the one the run was started with."""
-    saved = _saved(folder / FINGERPRINT)
+    saved = saved_facts(folder / FINGERPRINT)
     changed = sorted(key for key in fingerprint if fingerprint[key] != saved.get(key))
     if changed:
         raise RunError(
@@ -159,7 +160,8 @@ def require_same_encoder(folder: Path, fingerprint: Mapping[str, Any]) -> None:
         )
 
 
-def _saved(path: Path) -> dict[str, Any]:
+def saved_facts(path: Path) -> dict[str, Any]:
+    """Read a JSON object of a run; RunError when it cannot be read."""
     try:
         saved = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

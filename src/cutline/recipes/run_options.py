@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from cutline.config import RunConfig, asked_values, named_preset, resolve
+from cutline.errors import ConfigError
 from cutline.models.decoders import DECODERS
 from cutline.models.encoder_specs import find_spec, is_own_file
 from cutline.models.presets import CLASSIC_PRESET, DEFAULT_PRESET, PRESETS, preset_values
 from cutline.recipes import run_folder as layout
+from cutline.recipes.starting import Values, require_fixed, start_values
 
 
 @dataclass(frozen=True)
@@ -35,9 +37,15 @@ def new_options(asked: Asked) -> RunConfig:
     """Return the options of a new run.
 
     Raises:
-        ConfigError: Options are unknown, out of range, or name two presets.
+        ConfigError: Options are unknown, out of range, name two presets, or do not go with the model that
+            training is to start from.
+        BundleError: There is no such model, or it is damaged.
     """
-    preset = named_preset(asked.preset, asked.config, asked.assignments) or _default_preset(asked)
+    values = asked_values(asked.config, asked.assignments, asked.overrides)
+    named = named_preset(asked.preset, asked.config, asked.assignments)
+    if values.get("start.model"):
+        return _with_whole_paths(_options_with_start(str(values["start.model"]), named, values, asked))
+    preset = named or _default_preset(values)
     options = resolve(preset, preset_values(preset), asked.config, asked.assignments, asked.overrides)
     # Misspelt names are told before thousands of images are read.
     DECODERS.get(options.decoder.name)
@@ -46,9 +54,31 @@ def new_options(asked: Asked) -> RunConfig:
     return _with_whole_paths(options)
 
 
-def _default_preset(asked: Asked) -> str:
+def _options_with_start(
+    model: str, named: str | None, values: Mapping[str, object], asked: Asked
+) -> RunConfig:
+    """Return the options of a run that starts from a model: what that brings along stands over the preset."""
+    brought = start_values(model)
+    decoder = brought["decoder"]["name"]
+    preset = named or _default_preset({"decoder.name": decoder})
+    of_preset = preset_values(preset)
+    if "decoder.name" not in values and of_preset["decoder"]["name"] != decoder:
+        raise ConfigError(
+            f"{model}: its decoder is {decoder}, which the preset {preset!r} is not for; leave the preset "
+            "out, or train without --from"
+        )
+    options = resolve(preset, _merged(of_preset, brought), asked.config, asked.assignments, asked.overrides)
+    require_fixed(model, brought, options, values)
+    return options
+
+
+def _merged(one: Mapping[str, Any], other: Values) -> dict[str, Any]:
+    """Return groups of options, those of ``other`` over those of ``one``."""
+    return {key: {**one.get(key, {}), **other.get(key, {})} for key in {**one, **other}}
+
+
+def _default_preset(values: Mapping[str, object]) -> str:
     """Return the preset where none is named: that of the decoder or features asked for, or the default."""
-    values = asked_values(asked.config, asked.assignments, asked.overrides)
     decoder = values.get("decoder.name")
     if isinstance(decoder, str) and decoder in PRESETS:
         return decoder
@@ -73,6 +103,11 @@ def resumed_options(folder: Path, asked: Asked) -> RunConfig:
 
 def _with_whole_paths(options: RunConfig) -> RunConfig:
     """Write files without regard to where the command was started: a run may be resumed from elsewhere."""
+    if model := options.start.model:
+        # A name may stand for a model, too.
+        place = Path(model).expanduser()
+        start = {"model": str(place.absolute())} if place.exists() else {}
+        return options.model_copy(update={"start": options.start.model_copy(update=start)})
     encoder = options.encoder
     weights = encoder.weights
     if weights not in ("imagenet", "random"):

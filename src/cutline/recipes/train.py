@@ -9,7 +9,7 @@ from typing import Any
 
 from cutline.config import RunConfig
 from cutline.models.decoders import require_attention, require_features
-from cutline.models.encoders import build_encoder
+from cutline.models.encoders import Encoder, build_encoder
 from cutline.models.fine_tuning import choose_stages
 from cutline.progress import Progress, Silent
 from cutline.recipes import run_folder as layout
@@ -25,6 +25,7 @@ from cutline.recipes.prepare import (
     split_dataset,
 )
 from cutline.recipes.run_options import Asked, new_options, resumed_options
+from cutline.recipes.starting import StartModel, keep_start, load_start, reload_start
 from cutline.records import Dataset, Run
 from cutline.text import Vocabulary
 from cutline.training.determinism import make_deterministic
@@ -37,6 +38,7 @@ def train(
     preset: str | None = None,
     run: str | Path | None = None,
     *,
+    start: str | Path | None = None,
     images: str | Path | None = None,
     config: str | Path | None = None,
     assignments: Sequence[str] = (),
@@ -51,6 +53,8 @@ def train(
         preset: Named options to start from. When None that of the decoder asked for, else ``"attend"``; with
             ``encoder.features`` asked to be pooled ``"show_tell"``. A resumed run keeps its own.
         run: Folder of the run; the next free one under ``runs/`` when None.
+        start: Run folder or bundle whose encoder and decoder training starts from. Its vocabulary is extended
+            by the frequent tokens of the train captions; its widths, encoder and tokenisation are kept.
         images: Folder of the images, when they do not lie beside the table.
         config: TOML file of options.
         assignments: ``"group.key=value"`` items, over the file.
@@ -64,7 +68,9 @@ def train(
         the run comes back with ``interrupted`` set, kept up to its last whole epoch.
 
     Raises:
-        ConfigError: Options are unknown or out of range.
+        BundleError: There is no model to start from, or it is damaged.
+        ConfigError: Options are unknown or out of range, or are not those of the model to start from.
+        ExportError: The model to start from has graphs alone, from which its weights cannot be read.
         DataError: The data set cannot be used; SplitError when its splits cannot.
         WeightsError: The encoder's weights cannot be had.
         RunError: The folder is in the way, or ``resume`` would change the run.
@@ -74,12 +80,15 @@ def train(
         run = cutline.train("captions.csv", images="photos/", preset="show_tell", run="runs/first")
         print(run.folder, run.history[-1].cider_d)
     """
-    asked = Asked(preset, Path(config) if config is not None else None, assignments, overrides or {})
+    overrides = {**(overrides or {}), **({} if start is None else {"start.model": str(start)})}
+    asked = Asked(preset, Path(config) if config is not None else None, assignments, overrides)
     if resume:
         folder = layout.choose_resumed(run)
         options = resumed_options(folder, asked)
+        model = reload_start(folder, options)
     else:
         options = new_options(asked)
+        model = load_start(options)
         require_features(options.decoder.name, options.encoder.features)
         _require_attention(options)
         folder = layout.choose_folder(run, data, options.preset)
@@ -89,7 +98,7 @@ def train(
             # Once more, now that nobody else can write to it.
             layout.require_free(folder)
         dataset = load_dataset(data, images, options.data, progress)
-        return _train_on(dataset, folder, options, resume, progress)
+        return _train_on(dataset, folder, options, model, resume, progress)
 
 
 def _require_attention(options: RunConfig) -> None:
@@ -101,16 +110,26 @@ def _require_attention(options: RunConfig) -> None:
             require_attention(options.decoder.name, option)
 
 
-def _train_on(dataset: Dataset, folder: Path, options: RunConfig, resume: bool, progress: Progress) -> Run:
+def _train_on(
+    dataset: Dataset,
+    folder: Path,
+    options: RunConfig,
+    start: StartModel | None,
+    resume: bool,
+    progress: Progress,
+) -> Run:
     make_deterministic(options.training.seed)
     dataset = split_dataset(dataset, options.data, _NEEDED)
-    vocabulary = make_vocabulary(dataset, options.text)
+    vocabulary = (start.vocabulary if start else make_vocabulary)(dataset, options.text)
     dataset = replace(
         dataset, problems=(*dataset.problems, *long_captions(dataset, vocabulary, options.text.max_length))
     )
     _tell_data(dataset, vocabulary, progress)
-    encoder = build_encoder(options.encoder, progress)
-    if options.fine_tune.epochs:
+    if start:
+        added = len(vocabulary) - len(start.bundle.vocabulary)
+        progress.note(f"training starts from {options.start.model}; {added:,} tokens are new to it")
+    encoder = start.encoder(options.encoder) if start else build_encoder(options.encoder, progress)
+    if options.fine_tune.epochs and isinstance(encoder, Encoder):
         # Said now, not after the hours of the phase before it.
         choose_stages(encoder, options.fine_tune.stages, options.fine_tune.batch_norm)
     if resume:
@@ -122,11 +141,13 @@ def _train_on(dataset: Dataset, folder: Path, options: RunConfig, resume: bool, 
             layout.require_same_data(folder, readable)
         keep_encoder(folder, encoder, progress)
         if not resume:
+            keep_start(folder, start)
             layout.write_run(folder, options, readable, vocabulary, encoder.fingerprint())
             if readable.problems:
                 count = f"{len(readable.problems):,} rows or images left out or mended"
                 progress.warn(f"{count}; see {folder / layout.PROBLEMS}")
-        return train_phases(Corridor(folder, options, readable, vocabulary, encoder, store), resume, progress)
+        corridor = Corridor(folder, options, readable, vocabulary, encoder, store, start=start)
+        return train_phases(corridor, resume, progress)
 
 
 def _tell_data(dataset: Dataset, vocabulary: Vocabulary, progress: Progress) -> None:

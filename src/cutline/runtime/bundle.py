@@ -5,7 +5,7 @@
     card.md           what it is, for people
     vocabulary.json   tokenisation rules and tokens
     encoder.npz       encoder weights
-    decoder.npz       decoder weights; both may be absent where there are graphs
+    decoder.npz       decoder weights; where there are graphs the encoder's or both may be absent
     encoder.onnx, decoder_start.onnx, decoder_step.onnx
                       the same networks as graphs, to caption without Keras; all three are absent where the
                       encoder could not be written as one
@@ -37,7 +37,6 @@ from cutline.runtime.bundle_files import MANIFEST, ZIP, BundleFiles, FolderFiles
 from cutline.runtime.confidence import CONFIDENCE, Confidence, load_confidence
 from cutline.runtime.expected_ngrams import NGRAMS, ExpectedNgrams, load_expected
 from cutline.runtime.manifest import (
-    DECODER,
     DECODER_START,
     DECODER_STEP,
     ENCODER,
@@ -61,6 +60,7 @@ __all__ = [
     "MANIFEST",
     "Bundle",
     "find_bundle",
+    "fingerprint_of",
     "is_current",
     "load_bundle",
     "read_manifest",
@@ -96,6 +96,8 @@ class Bundle:
         stamp: Of the manifest that it was loaded with, ``""`` before it is saved; see :func:`is_current`.
         details: Scores, fingerprints, package versions: shown to people, not needed to caption.
         folder: The folder or zip file it was loaded from, ``""`` before it is saved.
+        encoder_weights: Whether it has, or is to have, weights of its encoder; False where a graph is all
+            that there is of it.
     """
 
     encoder_spec: Mapping[str, Any]
@@ -114,6 +116,7 @@ class Bundle:
     details: Mapping[str, Any] = field(default_factory=dict)
     folder: str = ""
     stamp: str = ""
+    encoder_weights: bool = True
 
     @property
     def vocabulary_size(self) -> int:
@@ -166,8 +169,18 @@ def is_current(bundle: Bundle) -> bool:
     return not bundle.stamp or _stamp(_manifest_bytes(Path(bundle.folder))) == bundle.stamp
 
 
-def require_weights(bundle: Bundle) -> Bundle:
-    """Return a bundle that was loaded with its weights; raise BundleError where it has graphs alone."""
+def require_weights(bundle: Bundle, encoder: bool = True) -> Bundle:
+    """Return a bundle that was loaded with its weights; raise BundleError where it has graphs alone.
+
+    Args:
+        bundle: Loaded.
+        encoder: Whether the encoder's weights are needed, too, or only the decoder's.
+    """
+    if encoder and bundle.decoder_arrays and not bundle.encoder_weights:
+        raise BundleError(
+            f"{bundle.folder or 'the bundle'}: has its encoder as a graph, without weights: Keras, and "
+            "exports for TensorFlow and LiteRT, cannot compute with it; take the model that it was made from"
+        )
     if bundle.graphs and not bundle.decoder_arrays:
         raise BundleError(
             f"{bundle.folder or 'the bundle'}: has graphs and no weights: it captions and does nothing "
@@ -217,6 +230,20 @@ def read_manifest(place: Path) -> dict[str, Any]:
     return manifest_of(FolderFiles(place))
 
 
+def fingerprint_of(place: Path) -> str:
+    """Return the SHA-256 of a bundle's manifest: equal bundles, and no others, have equal ones.
+
+    Raises:
+        BundleError: The manifest is missing.
+    """
+    if place.is_file():
+        with zip_files(place) as packed:
+            manifest_of(packed)
+            return _stamp(packed.read(MANIFEST))
+    manifest_of(FolderFiles(place))
+    return _stamp(_manifest_bytes(place))
+
+
 def _stamp(manifest: bytes | None) -> str:
     return hashlib.sha256(manifest or b"").hexdigest()
 
@@ -242,9 +269,9 @@ def _load(files: BundleFiles, weights: bool) -> Bundle:
     manifest = manifest_of(files)
     path = files.named(MANIFEST)
     listed = require_list(path, manifest)
-    has_weights = ENCODER in listed
-    weights = has_weights and (weights or ENCODER_GRAPH not in listed)
+    weights = weights or ENCODER_GRAPH not in listed
     check_files(files, listed, () if weights else WEIGHTS)
+    encoder, decoder = (load_arrays(files / n) if weights and n in listed else {} for n in WEIGHTS)
     if not isinstance(manifest.get("encoder", {}), dict):
         raise BundleError(f"{path}: 'encoder' is no description; copy the bundle again")
     known = {"format", "format_version", "encoder", "decoder", "feature_shape", "decoding", "files"}
@@ -253,9 +280,9 @@ def _load(files: BundleFiles, weights: bool) -> Bundle:
         shape = _feature_shape(manifest["feature_shape"])
         return Bundle(
             encoder_spec=manifest["encoder"],
-            encoder_arrays=load_arrays(files / ENCODER) if weights else {},
+            encoder_arrays=encoder,
             decoder=validate(DecoderOptions, manifest["decoder"]),
-            decoder_arrays=load_arrays(files / DECODER) if weights else {},
+            decoder_arrays=decoder,
             feature_shape=shape,
             vocabulary=Vocabulary.load(files / VOCABULARY),
             decoding=validate(DecodingOptions, manifest["decoding"]),
@@ -267,6 +294,7 @@ def _load(files: BundleFiles, weights: bool) -> Bundle:
             data_notes=_text(manifest, "data_notes"),
             details={key: value for key, value in manifest.items() if key not in known},
             folder=str(files.place),
+            encoder_weights=ENCODER in listed,
         )
     except KeyError as error:
         raise BundleError(f"{path}: has no {error}; copy the bundle again") from None

@@ -33,7 +33,7 @@ def card_of(bundle: Bundle) -> str:
         captions=_captions(bundle),
         decoding=_decoding(bundle.decoding),
         carries=_carries(bundle),
-        data=_data(details.get("data")),
+        data=_data(details.get("data")) + _start(details.get("started_from")),
         licence=bundle.licence.strip() or "nobody stated one; ask whoever gave you the model.",
         data_notes=bundle.data_notes.strip() or "nobody stated any.",
         scores="\n".join(f"- {line}" for line in _scores(details)) or "Nothing was measured.",
@@ -111,10 +111,21 @@ def _data(facts: object) -> str:
     )
 
 
+def _start(facts: object) -> str:
+    """Name the model that training started from, whose data and licence concern this one, too."""
+    if not isinstance(facts, Mapping):
+        return ""
+    licence = _line(facts.get("licence"))
+    name = _line(facts.get("name")) or "another model"
+    return f"\nTraining started from {name}" + (f" (its licence: {licence})." if licence else ".")
+
+
 def _scores(details: Mapping[str, Any]) -> Iterator[str]:
     validation, precision = _group(details.get("validation")), _group(details.get("precision"))
-    # What is in the bundle is then another network than the one that was scored.
-    scored = " (in float32)" if "int8" in precision.values() else ""
+    # What an export made int8 is another network than the one that was scored; a graph in int8 that training
+    # started from is the same.
+    made = _group(precision.get("measured"))
+    scored = " (in float32)" if any(precision.get(part) == "int8" for part in made) else ""
     if "cider_d" in validation:
         bleu = _score(validation.get("bleu_4"))
         yield f"val, in training: CIDEr-D {_score(validation['cider_d'])}, BLEU-4 {bleu}{scored}"

@@ -84,7 +84,8 @@ def require_list(path: str, manifest: Mapping[str, Any]) -> dict[str, dict[str, 
     weights, graphs = ({name for name in names if name in listed} for names in (WEIGHTS, GRAPHS))
     if len(graphs) not in (0, len(GRAPHS)):
         raise BundleError(f"{path}: lists some graphs, not all; copy the bundle again")
-    if len(weights) != len(WEIGHTS) and (weights or not graphs):
+    # Where there are graphs those of the encoder, or both, may be left out.
+    if len(weights) != len(WEIGHTS) and (ENCODER in weights or not graphs):
         raise BundleError(f"{path}: does not list the bundle's files; copy the bundle again")
     for name in listed:
         if leaves(name):

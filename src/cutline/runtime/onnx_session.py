@@ -53,12 +53,14 @@ class OnnxEncoder:
         feature_shape: (D,) or (R, D).
         input_size: Height and width of the images it takes.
         batch_size: Images encoded at once.
+        graph: Its file, or the content of one.
     """
 
     def __init__(self, bundle: Bundle) -> None:
         """Open the graph; BundleError when it does not fit the rest of the bundle."""
-        self._graph = bundle.graphs[ENCODER_GRAPH]
-        self._session = open_graph(self._graph)
+        self.graph = bundle.graphs[ENCODER_GRAPH]
+        self._session = open_graph(self.graph)
+        self._spec = dict(bundle.encoder_spec)
         self.name = str(bundle.encoder_spec.get("name", "encoder"))
         self.features: Literal["pooled", "grid"] = "grid" if len(bundle.feature_shape) == 2 else "pooled"
         self.feature_shape = tuple(bundle.feature_shape)
@@ -67,7 +69,7 @@ class OnnxEncoder:
         images, found = self._session.get_inputs()[0].shape, self._session.get_outputs()[0].shape
         if len(images) != 4 or tuple(found[1:]) != self.feature_shape:
             raise BundleError(
-                f"{told(self._graph)}: turns images {images} into features {found}, the decoder needs "
+                f"{told(self.graph)}: turns images {images} into features {found}, the decoder needs "
                 f"{self.feature_shape}; copy the bundle again"
             )
         self.input_size: tuple[int, int] = (images[1], images[2])
@@ -80,6 +82,10 @@ class OnnxEncoder:
             rows[at : at + len(batch)] = self._session.run(["features"], {"images": batch})[0]
         return rows
 
+    def spec(self) -> dict[str, Any]:
+        """Return the bundle's description of it."""
+        return dict(self._spec)
+
     def fingerprint(self) -> dict[str, Any]:
         """Describe what features depend on: that of the encoder in training, whose features these are.
 
@@ -87,7 +93,7 @@ class OnnxEncoder:
         """
         if isinstance(self._fingerprint, Mapping):
             return dict(self._fingerprint)
-        content = self._graph.read_bytes() if isinstance(self._graph, Path) else self._graph
+        content = self.graph.read_bytes() if isinstance(self.graph, Path) else self.graph
         return {"encoder": self.name, "graph_sha256": hashlib.sha256(content).hexdigest()}
 
 

@@ -32,7 +32,7 @@ def save_bundle(
 
     Args:
         bundle: What to write. Graphs that are files are linked. Weights are left out when there are graphs,
-            and neither arrays nor files of weights.
+            and neither arrays nor files of weights; those of the encoder when the bundle says so.
         place: The bundle's folder, or a file whose name ends in ``.zip``.
         encoder_file: A file written by :func:`save_encoder` with the same weights: it is linked instead of
             written again, since the encoder stays the same while the decoder is trained.
@@ -65,7 +65,8 @@ def write_files(
 ) -> None:
     """Write the files of a bundle into a folder that is there, and empty; see :func:`save_bundle`."""
     if bundle.decoder_arrays or decoder_file is not None or not bundle.graphs:
-        _write_weights(target / ENCODER, bundle.encoder_arrays, encoder_file)
+        if bundle.encoder_weights:
+            _write_weights(target / ENCODER, bundle.encoder_arrays, encoder_file)
         _write_weights(target / DECODER, bundle.decoder_arrays, decoder_file)
     for name, graph in bundle.graphs.items():
         if isinstance(graph, Path):

@@ -109,6 +109,29 @@ class Vocabulary:
             known += sum(token in self._ids for token in tokens)
         return known / total if total else 1.0
 
+    def extended(
+        self, captions: Iterable[str], min_count: int = 1, max_size: int | None = None
+    ) -> Vocabulary:
+        """Return a vocabulary in which every token keeps its id, and frequent new tokens come behind.
+
+        Args:
+            captions: Captions of the train split only, cut by this vocabulary's tokenizer.
+            min_count: New tokens seen less often are left out.
+            max_size: Largest V, markers included; None for no limit. No token of now is dropped for it.
+
+        Returns:
+            The tokens of now, then new ones by falling frequency, equally frequent ones in code point order.
+
+        Example:
+            >>> words = Vocabulary((*SPECIALS, "a", "dog"), Tokenizer())
+            >>> words.extended(["a cat", "a cat", "an owl"], min_count=2).tokens[4:]
+            ('a', 'dog', 'cat')
+        """
+        counts = _counted(captions, self.tokenizer)
+        unknown = {token: count for token, count in counts.items() if token not in self._ids}
+        room = None if max_size is None else max(max_size - len(self.tokens), 0)
+        return Vocabulary((*self.tokens, *_most_frequent(unknown, min_count, room)), self.tokenizer)
+
     def to_dict(self) -> dict[str, Any]:
         """Return tokenisation rules and tokens as plain JSON values."""
         return {"tokenizer": self.tokenizer.to_dict(), "tokens": list(self.tokens)}
@@ -172,21 +195,15 @@ def build_vocabulary(
         >>> build_vocabulary(["a dog", "a cat"], Tokenizer()).tokens[4:]
         ('a', 'cat', 'dog')
     """
-    counts: Counter[str] = Counter()
-    for caption in captions:
-        counts.update(tokenizer.tokenise(caption))
-    return select_tokens(counts, tokenizer, min_count, max_size)
+    return select_tokens(_counted(captions, tokenizer), tokenizer, min_count, max_size)
 
 
 def select_tokens(
     counts: Mapping[str, int], tokenizer: Tokenizer, min_count: int, max_size: int | None
 ) -> Vocabulary:
     """Make a vocabulary of counted tokens by the rules of :func:`build_vocabulary`."""
-    kept = [
-        (-count, token) for token, count in counts.items() if count >= min_count and token not in SPECIALS
-    ]
     room = None if max_size is None else max(max_size - len(SPECIALS), 0)
-    chosen = [token for _, token in sorted(kept)[:room]]
+    chosen = _most_frequent(counts, min_count, room)
     if not chosen:
         most = max(counts.values(), default=0)
         raise DataError(
@@ -195,3 +212,18 @@ def select_tokens(
             "lower min_count, raise max_size or add captions"
         )
     return Vocabulary((*SPECIALS, *chosen), tokenizer)
+
+
+def _counted(captions: Iterable[str], tokenizer: Tokenizer) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for caption in captions:
+        counts.update(tokenizer.tokenise(caption))
+    return counts
+
+
+def _most_frequent(counts: Mapping[str, int], min_count: int, room: int | None) -> list[str]:
+    """Return the most frequent tokens, at most ``room`` of them, equally frequent ones in their order."""
+    kept = [
+        (-count, token) for token, count in counts.items() if count >= min_count and token not in SPECIALS
+    ]
+    return [token for _, token in sorted(kept)[:room]]

@@ -1,0 +1,230 @@
+"""Training that starts from another model: what is kept, what is new, what is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.fakes import ActingProgress
+from tests.recipes.conftest import World, write_table
+
+from cutline.captioner import Captioner
+from cutline.config import RunConfig, read_toml, validate
+from cutline.errors import BundleError, ConfigError, CutlineError, ExportError, RunError
+from cutline.recipes import quantising
+from cutline.recipes.export import export
+from cutline.recipes.export_bundle import BundleContent
+from cutline.recipes.run_options import Asked, new_options
+from cutline.recipes.train import train
+from cutline.records import Run
+from cutline.runtime import load_bundle, open_session
+
+OPTIONS = {
+    "training.epochs": 2,
+    "training.batch_size": 5,
+    "training.learning_rate": 0.01,
+    "text.min_count": 2,
+}
+
+
+@pytest.fixture(scope="module")
+def tiles(world: World) -> Path:
+    """Other pictures, with a word that the model has not seen."""
+    table = write_table(world.folder / "tiles", 12, other=True)
+    table.write_text(table.read_text().replace("square", "tile"))
+    return table
+
+
+@pytest.fixture(scope="module")
+def light(world: World, trained: Run) -> Path:
+    """The trained run as graphs alone, both in int8."""
+    out = world.folder / "light.zip"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(quantising, "_cider_d", lambda *_: 50.0)
+        both: dict[str, Any] = {"encoder_precision": "int8", "decoder_precision": "int8"}
+        content = BundleContent(weights=False)
+        export(trained.folder, out, "bundle", content=content, data=world.table, **both)
+    return out
+
+
+@pytest.fixture(scope="module")
+def from_light(world: World, tiles: Path, light: Path) -> tuple[Run, ActingProgress]:
+    progress = ActingProgress()
+    folder = world.folder / "from-light"
+    return train(tiles, run=folder, start=light, overrides=OPTIONS, progress=progress), progress
+
+
+def refused(error: type[CutlineError], *arguments: Any, **options: Any) -> str:
+    with pytest.raises(error) as raised:
+        train(*arguments, **options)
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
+
+
+def test_it_goes_on_from_what_the_model_knows(trained, tiles, from_light):
+    run, progress = from_light
+    before, after = (load_bundle(Path(folder) / "bundle") for folder in (trained.folder, run.folder))
+    assert after.vocabulary.tokens == (*before.vocabulary.tokens, "tile")
+    assert (after.decoder, after.feature_shape) == (before.decoder, before.feature_shape)
+    assert after.encoder_spec == before.encoder_spec
+    assert run.history[0].train_loss < trained.history[0].train_loss / 1.5
+    notes = "\n".join(progress.notes)
+    assert "light.zip; 1 tokens are new to it" in notes
+    assert "the model that training starts from: val captions BLEU-4 " in notes
+    stamp = json.loads((Path(run.folder) / "start.json").read_text())
+    assert after.details["started_from"] == stamp
+    assert stamp["name"] == "trained"
+    photo = tiles.parent / "photos" / "00.png"
+    assert "red" in Captioner.load(run.folder).caption(photo)[0].tokens
+
+
+def test_options_are_the_models_and_stand_in_the_config(trained, tiles, from_light, light, monkeypatch):
+    config = validate(RunConfig, read_toml(Path(from_light[0].folder) / "config.toml"))
+    before = validate(RunConfig, read_toml(Path(trained.folder) / "config.toml"))
+    assert config.start.model == str(light)
+    assert (config.preset, config.decoder) == ("show_tell", before.decoder)
+    assert (config.encoder.name, config.encoder.features) == ("mean_colour.keras", "pooled")
+    assert (config.text.level, config.text.min_count) == ("word", 2)
+    monkeypatch.chdir(light.parent)
+    options = new_options(Asked(overrides={"start.model": light.name, "decoder.dropout": 0.7}))
+    assert options.start.model == str(light)
+    assert options.decoder == before.decoder.model_copy(update={"dropout": 0.7})
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"decoder.lstm_units": 32}, "decoder.lstm_units is 24 there, asked for 32"),
+        ({"decoder.name": "merge"}, "decoder.name is 'show_tell' there, asked for 'merge'"),
+        ({"encoder.name": "resnet50"}, "encoder.name is 'mean_colour.keras' there, asked for 'resnet50'"),
+        ({"encoder.weights": "random"}, "encoder.weights are its own, asked for 'random'"),
+        ({"text.level": "character"}, "text.level is 'word' there, asked for 'character'"),
+        ({"text.lowercase": False}, "text.lowercase is True there, asked for False"),
+    ],
+)
+def test_what_the_model_fixes_cannot_be_changed(trained, tiles, tmp_path, asked, told):
+    message = refused(ConfigError, tiles, run=tmp_path / "run", start=trained.folder, overrides=asked)
+    assert message == (
+        f"{trained.folder}: training starts from its encoder and decoder, which stay what they are: {told}; "
+        "leave these options out, or train without --from"
+    )
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_preset_for_another_decoder_is_refused(trained, tiles):
+    message = refused(ConfigError, tiles, "attend", start=trained.folder)
+    assert "its decoder is show_tell, which the preset 'attend' is not for" in message
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"training.epochs": 0}, "training.epochs is 0, which only a start.model allows"),
+        (
+            {"training.epochs": 0, "start.model": "anything"},
+            "training.epochs, fine_tune.epochs and self_critical.epochs are all 0",
+        ),
+    ],
+)
+def test_nothing_to_train_is_refused(asked, told):
+    with pytest.raises(ConfigError, match=told):
+        validate(RunConfig, {"training": {"epochs": 0}, "start": {"model": asked.get("start.model", "")}})
+
+
+def test_no_such_model_is_told_before_anything_is_read(tmp_path):
+    assert "no such model" in refused(BundleError, tmp_path / "none.csv", start=tmp_path / "none")
+
+
+def test_captions_of_its_own_can_be_all_that_is_trained_on(trained, tiles, tmp_path):
+    own = {"training.epochs": 0, "self_critical.epochs": 1, "self_critical.max_length": 5}
+    run = train(tiles, run=tmp_path / "run", start=trained.folder, overrides={**OPTIONS, **own})
+    assert (tmp_path / "run" / "bundle" / "encoder.npz").exists()
+    assert [record.objective for record in run.history] == ["self_critical"]
+    assert run.history[0].reward > 0
+    assert Captioner.load(run.folder).caption(tiles.parent / "photos" / "00.png")[0].tokens
+
+
+def test_graphs_alone_are_enough_to_start_from(from_light, light, tiles, tmp_path):
+    run, _ = from_light
+    folder = Path(run.folder) / "bundle"
+    before, after = load_bundle(light), load_bundle(folder)
+    assert not (folder / "encoder.npz").exists()
+    assert not (Path(run.folder) / "encoder.npz").exists()
+    assert (folder / "encoder.onnx").read_bytes() == before.graphs["encoder.onnx"]
+    assert after.details["precision"] == {"encoder": "int8"}
+    assert after.details["encoder_fingerprint"] == before.details["encoder_fingerprint"]
+    assert after.decoder_arrays
+    assert "tile" in after.vocabulary
+    # Its val scores were measured with what is in it.
+    assert "(in float32)" not in (folder / "card.md").read_text(encoding="utf-8")
+    photo = tiles.parent / "photos" / "01.png"
+    captions = [Captioner.load(folder).caption(photo)[0].text]
+    for out in (tmp_path / "copy.zip", tmp_path / "copy"):
+        export(run.folder, out, "bundle")
+        captions.append(Captioner.load(out).caption(photo)[0].text)
+        assert load_bundle(out).decoder_arrays.keys() == after.decoder_arrays.keys()
+    assert len(set(captions)) == 1
+
+
+def test_a_model_whose_encoder_is_a_graph_says_what_it_cannot_do(from_light, light, tiles, tmp_path):
+    run, _ = from_light
+    without = r"has its encoder as a graph, without weights: Keras, and exports"
+    with pytest.raises(BundleError, match=without):
+        open_session(load_bundle(Path(run.folder) / "bundle"), "keras")
+    with pytest.raises(BundleError, match=without):
+        export(run.folder, tmp_path / "saved", "saved_model")
+    tuned = {**OPTIONS, "fine_tune.epochs": 1}
+    message = refused(ConfigError, tiles, run=tmp_path / "run", start=light, overrides=tuned)
+    assert message.startswith(f"fine_tune.epochs is 1, and {light} has its encoder as a graph")
+    assert not (tmp_path / "run").exists()
+
+
+def test_graphs_with_a_table_of_gates_cannot_be_started_from(trained, tiles, tmp_path):
+    content = BundleContent(weights=False)
+    table = export(trained.folder, tmp_path / "table.zip", "bundle", content=content).out
+    assert "cannot be read from decoder_step.onnx" in refused(ExportError, tiles, start=table)
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def test_an_interrupted_run_ends_like_one_that_was_not(from_light, light, tiles, tmp_path):
+    folder = tmp_path / "run"
+    stopped = ActingProgress("epoch 2", 2, interrupt)
+    part = train(tiles, run=folder, start=light, overrides=OPTIONS, progress=stopped)
+    assert (part.interrupted, len(part.history)) == (True, 1)
+    run = train(tiles, run=folder, start=light, resume=True)
+    whole = from_light[0]
+    assert [replace(record, seconds=0) for record in run.history] == [
+        replace(record, seconds=0) for record in whole.history
+    ]
+    arrays = [load_bundle(Path(one.folder) / "bundle").decoder_arrays for one in (run, whole)]
+    assert all(np.array_equal(arrays[0][name], arrays[1][name]) for name in arrays[1])
+
+
+def test_a_resumed_run_notices_another_model_and_none(trained, tiles, light, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "cutline.recipes.train.train_phases",
+        lambda corridor, resume, progress: Run(str(corridor.folder), (), 0, interrupted=True),
+    )
+    model = Path(shutil.copy(light, tmp_path / "model.zip"))
+    train(tiles, run=tmp_path / "run", start=model, overrides=OPTIONS)
+    export(light, model, "bundle", content=BundleContent(licence="MIT"), overwrite=True)
+    message = refused(RunError, tiles, run=tmp_path / "run", resume=True)
+    assert message == (
+        f"{tmp_path / 'run'}: --resume with another start: {model} has changed; put it back as it was, or "
+        "start a new run"
+    )
+    model.unlink()
+    message = refused(RunError, tiles, run=tmp_path / "run", resume=True)
+    assert message.startswith(
+        f"{tmp_path / 'run'}: --resume needs the model that training started from: {model}: no such model"
+    )
+    with pytest.raises(RunError, match=r"start\.model was .* is now"):
+        train(tiles, run=tmp_path / "run", start=trained.folder, resume=True)
