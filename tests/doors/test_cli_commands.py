@@ -36,7 +36,8 @@ def trained(**changes: object) -> Run:
 def test_train_hands_every_option_on(monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = StubRecipe.put(monkeypatch, "train", "train", trained())
     options = (
-        "--images photos --run runs/first --preset merge --encoder resnet50 --encoder-weights w.h5 --epochs 7"
+        "--images photos --run runs/first --preset merge --from runs/big --encoder resnet50 "
+        "--encoder-weights w.h5 --epochs 7"
     )
     more = "--config my.toml --set training.seed=1 --set decoder.dropout=0.1 --resume --format coco"
     columns = "--image-column file --caption-column words --group-column place"
@@ -45,6 +46,7 @@ def test_train_hands_every_option_on(monkeypatch: pytest.MonkeyPatch) -> None:
     ((arguments, keywords),) = recipe.calls
     assert arguments == ("captions.csv", "merge", Path("runs/first"))
     assert keywords == {
+        "start": "runs/big",
         "images": Path("photos"),
         "config": Path("my.toml"),
         "assignments": ["training.seed=1", "decoder.dropout=0.1"],
@@ -67,7 +69,7 @@ def test_train_without_options_leaves_everything_to_the_recipe(monkeypatch: pyte
     ((arguments, keywords),) = recipe.calls
     assert arguments == ("captions.csv", None, None)
     assert set(keywords.pop("overrides").values()) == {None}
-    assert keywords == {"images": None, "config": None, "assignments": (), "resume": False}
+    assert keywords == {"start": None, "images": None, "config": None, "assignments": (), "resume": False}
     assert result.stdout == "runs/first: best epoch 3 of 4, val CIDEr-D 30.0, BLEU-4 12.0, val loss 1.400\n"
     assert result.stderr.splitlines() == [
         "next: cutline evaluate runs/first captions.csv",
