@@ -3,7 +3,7 @@ PYTHON ?= python3
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo    draw scenes, learn to caption them, write a report (minutes)"
+	@echo "make demo    draw scenes, learn to caption them, caption photos, write a report (minutes)"
 	@echo "make test    run the tests"
 	@echo "make bench   measure speed and memory side by side, half an hour; PEERS=1 with other captioners"
 	@echo "make check   lint, types, import rules, notebook"

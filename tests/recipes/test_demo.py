@@ -47,6 +47,7 @@ def test_it_says_what_it_did_where_it_is_and_what_to_try_next(done):
     text = "\n".join(found.lines)
     assert "60 scenes, 300 captions" in text
     assert str(folder / "run" / "report.html") in text
+    assert "\n".join(found.photos.lines) in text
     assert "cutline train captions.csv --images photos/ --run runs/first" in text
     assert sum(line.startswith("  images/scene-") for line in found.lines) == 3
 

@@ -18,7 +18,8 @@ Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder for everything th
 def demo(screen: Screen, out: Out = Path("cutline-demo")) -> int:
     """See it work: draw scenes, learn to caption them, and show what was learnt.
 
-    Needs no photos, no network and a few minutes.
+    Needs no photos, no network and a few minutes. The model that comes with cutline captions some photos,
+    too, where scikit-image is installed, which ships them.
     """
     from cutline.recipes.demo import demo as run_demo
 

@@ -1,4 +1,4 @@
-"""The whole way on drawn scenes: draw, check, split, encode, train, evaluate, caption, report."""
+"""The whole way on drawn scenes, from drawing them to a report; then some photos."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from cutline.files import write_json
 from cutline.metrics import score
 from cutline.progress import Progress, Silent
 from cutline.recipes.check import check
+from cutline.recipes.demo_photos import DemoPhotos, caption_photos
 from cutline.recipes.evaluate import evaluate
 from cutline.recipes.report import write_report
 from cutline.recipes.train import train
@@ -48,6 +49,7 @@ class Demo:
         held_out: Scores on test scenes whose combination of attributes training never saw.
         held_out_baseline: Scores of the most common training caption on the same scenes.
         seconds: Duration.
+        photos: Sample photos of another package with captions of the model that comes along.
     """
 
     lines: tuple[str, ...]
@@ -56,6 +58,7 @@ class Demo:
     held_out: Scores
     held_out_baseline: Scores
     seconds: float
+    photos: DemoPhotos
 
 
 def demo(
@@ -66,6 +69,9 @@ def demo(
     progress: Progress = Silent(),  # noqa: B008 (holds no state)
 ) -> Demo:
     """Show the main job on scenes that are drawn on the spot; needs no photos and no network.
+
+    Then the model that comes with cutline captions the sample photos of scikit-image. Where one of both is
+    absent, a line says so.
 
     Args:
         out: Folder for the scenes, the run and the report. One that an earlier demo made is used again.
@@ -94,6 +100,7 @@ def _demo_in(folder: Path, images: int, options: dict[str, Any], progress: Progr
     scores, baseline = _scores_on(result, held_out)
     captions = _caption_some(run.folder, table.parent, [key for key in result.captions if key in held_out])
     report = write_report(run.folder, progress=progress)
+    photos = caption_photos(folder, progress)
     seconds = time.perf_counter() - started
     common = result.most_common.scores
     lines = [
@@ -107,11 +114,12 @@ def _demo_in(folder: Path, images: int, options: dict[str, Any], progress: Progr
         "Captions of scenes with such combinations:",
         *(f"  {image}: {caption}" for image, caption in captions),
         f"Report with curves and pictures: {report}",
+        *photos.lines,
         f"Done in {seconds:.0f} s. Now your own photos:",
         "  cutline train captions.csv --images photos/ --run runs/first",
         "  cutline caption new.jpg --model runs/first",
     ]
-    return Demo(tuple(lines), str(report), result.scores, scores, baseline, seconds)
+    return Demo(tuple(lines), str(report), result.scores, scores, baseline, seconds, photos)
 
 
 def _own_folder(folder: Path) -> Path:
