@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 from cutline.captioner import Captioner
 from cutline.cli.app import app
 from cutline.errors import BundleError
+from cutline.recipes.report import summarise
 from cutline.recipes.tune import tune
 from cutline.runtime import load_bundle, released, save_bundle
 
@@ -126,6 +127,12 @@ def test_python_and_other_commands_know_it_by_name(box: Path) -> None:
     found = run("export", released.DEFAULT, "--format", "bundle", "--out", "mine.zip")
     assert found.exit_code == 0, found.stderr
     assert Captioner.load("mine.zip").caption("photo.png") == Captioner.load(BUNDLE).caption("photo.png")
+
+
+def test_a_page_about_it_says_what_it_was_made_from(box: Path) -> None:
+    facts = summarise(Path(released.DEFAULT))
+    assert facts["versions"].startswith("cutline 0.1.0")
+    assert facts == summarise(BUNDLE)
 
 
 def test_it_is_never_changed(box: Path) -> None:

@@ -18,6 +18,7 @@ from cutline.recipes.results import EVALUATION, load_evaluation
 from cutline.records import EpochRecord, EvaluationResult, Problem
 from cutline.report import render_report
 from cutline.runtime.bundle import MANIFEST, read_manifest
+from cutline.runtime.released import released_path
 from cutline.training.history import load_history
 
 REPORT: Final = "report.html"
@@ -163,6 +164,8 @@ def _problems(path: Path) -> list[Problem]:
 
 
 def _manifest(place: Path) -> dict[str, Any]:
+    if not place.exists():
+        place = released_path(str(place)) or place
     if not place.is_file():
         return _read_json(place / MANIFEST)
     try:
