@@ -38,6 +38,7 @@ from cutline.records import (
     Scores,
     SimilarImage,
     Slice,
+    UnlikeTraining,
 )
 from cutline.wishes import NO_WISHES, Wishes
 
@@ -345,6 +346,7 @@ def made_up_whole_evaluation(
             Slice("rare words", "no rare word", count, 48.2, 18.0, Interval(45, 51)),
         ),
         calibration=made_up_calibration(count),
+        unlike_training=UnlikeTraining(count, tuple(names[:2]), 0.03),
         learning_curve=made_up_learning_curve(),
     )
     return replace(whole, **changes)

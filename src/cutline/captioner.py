@@ -103,6 +103,28 @@ def with_confidence(
     ]
 
 
+def with_domain(
+    hypotheses: Sequence[Sequence[Hypothesis]], features: NDArray[Any], bundle: Bundle
+) -> list[list[Hypothesis]]:
+    """Say of each image whether it is unlike the training images, as far as the bundle can tell.
+
+    Args:
+        hypotheses: At least one per image, best first.
+        features: (B, ...), float, from which the hypotheses were written.
+        bundle: The model's.
+
+    Returns:
+        The same hypotheses, the first of each image with its ``unlike_training``.
+    """
+    if bundle.domain is None:
+        return [list(found) for found in hypotheses]
+    flags = bundle.domain.unlike(features).tolist()
+    return [
+        [replace(found[0], unlike_training=unlike), *found[1:]]
+        for found, unlike in zip(hypotheses, flags, strict=True)
+    ]
+
+
 def require_voters(bundle: Bundle, options: DecodingOptions) -> None:
     """Raise ConfigError where options ask for a consensus and the bundle carries nobody to vote."""
     if not options.consensus:
@@ -196,7 +218,8 @@ class Captioner:
             n_best: Hypotheses wanted, 1 to ``beam_size``.
 
         Returns:
-            ``n_best`` hypotheses, best first; the best with a confidence when the bundle carries one.
+            ``n_best`` hypotheses, best first; the best with a confidence, and whether the image is unlike the
+            training images, as far as the bundle can tell.
 
         Raises:
             ImageError: The image cannot be read.
@@ -289,7 +312,7 @@ class Captioner:
         ]
 
     def _write(self, features: NDArray[Any], options: DecodingOptions, n_best: int) -> list[list[Hypothesis]]:
-        found = self.writer.write(features, options, n_best, self.wishes)
+        found = with_domain(self.writer.write(features, options, n_best, self.wishes), features, self.bundle)
         confidence = self.bundle.confidence
         if confidence is None:
             return found

@@ -108,14 +108,16 @@ def voters_of(bundle: Bundle, session: Session) -> Voters | None:
 
 
 def together(bundles: Sequence[Bundle]) -> Bundle:
-    """Return a bundle that stands for an ensemble: options and voters of the first, no confidence.
+    """Return a bundle that stands for an ensemble: options and voters of the first, nothing fitted.
 
     How sure one model is of its captions was fitted to the captions and probabilities of that model: it says
-    nothing about those of an ensemble.
+    nothing about those of an ensemble. Images unlike the training images are told by the features of one
+    encoder, and an ensemble has those of several.
     """
     if len(bundles) == 1:
         return bundles[0]
-    return replace(bundles[0], confidence=None, folder=" + ".join(bundle.folder for bundle in bundles))
+    folder = " + ".join(bundle.folder for bundle in bundles)
+    return replace(bundles[0], confidence=None, domain=None, folder=folder)
 
 
 def require_same_vocabulary(one: Bundle, other: Bundle) -> None:

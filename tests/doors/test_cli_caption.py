@@ -302,6 +302,55 @@ def test_marks_are_in_files_too(here: Path) -> None:
     assert summary["need_person"] == 1
 
 
+class StrangerCaptioner(FakeCaptioner):
+    """Knows which images are unlike the training images: those with "scan" in their name."""
+
+    def caption_all(
+        self, images: Iterable[str], beam_size: int | None = None, n_best: int = 1
+    ) -> Iterator[CaptionedImage]:
+        """As of the other, the first hypothesis flagged."""
+        for record in super().caption_all(images, beam_size, n_best):
+            first = (replace(one, unlike_training="scan" in record.image) for one in record.hypotheses[:1])
+            yield replace(record, hypotheses=(*first, *record.hypotheses[1:]))
+
+
+@pytest.fixture
+def stranger(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Captioner, "load", lambda model: StrangerCaptioner())
+
+
+@pytest.mark.usefixtures("stranger")
+def test_images_unlike_the_training_images_are_marked_and_counted(here: Path) -> None:
+    arguments = ("a.jpg", "scan.png", "broken.jpg", "--model", "m")
+    for name in arguments[:3]:
+        (here / name).write_bytes(b"x")
+    result = run(*arguments)
+    assert result.stdout.splitlines() == [
+        "a.jpg\ta picture called a",
+        "scan.png\ta picture called scan\tunlike the training images",
+    ]
+    assert "1 of 2 images is unlike those the model was trained on" in result.stderr
+    lines = [
+        json.loads(line) for line in run(*arguments, "--n-best", "2", "--output", "-").stdout.splitlines()
+    ]
+    assert [line.get("unlike_training") for line in lines] == [False, True, None]
+    assert not [one for line in lines for one in line.get("hypotheses", ()) if "unlike_training" in one]
+    summary = json.loads(run(*arguments, "--n-best", "2", "--output", "out.csv", "--json").stdout)
+    assert summary["unlike_training"] == 1
+    with (here / "out.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["unlike_training"] for row in rows] == ["false", "", "true", "", ""]
+
+
+@pytest.mark.usefixtures("sure")
+def test_a_model_that_cannot_tell_strangers_marks_none(here: Path) -> None:
+    assert "unlike_training" not in json.loads(run("a.jpg", "--model", "m", "--json").stdout)
+    assert "unlike_training" not in json.loads(
+        run("a.jpg", "--model", "m", "--output", "out.jsonl", "--json").stdout
+    )
+    assert "unlike_training" not in (here / "out.jsonl").read_text()
+
+
 @pytest.mark.usefixtures("sure")
 def test_without_a_least_confidence_nothing_is_marked() -> None:
     (line,) = run("b.jpg", "--model", "m", "--json").stdout.splitlines()

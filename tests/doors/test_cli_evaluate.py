@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,7 +13,7 @@ from tests.fakes import StubRecipe, made_up_whole_evaluation
 from typer.testing import CliRunner
 
 from cutline.cli.app import app
-from cutline.records import Interval, Slice
+from cutline.records import Interval, Slice, UnlikeTraining
 
 
 def test_groups_are_printed_with_intervals(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -28,6 +29,20 @@ def test_groups_are_printed_with_intervals(monkeypatch: pytest.MonkeyPatch, tmp_
     assert lines[at + 1].split() == ["dog", "18", "42.5", "24.3", "to", "62.8"]
     assert lines[at + 2].split() == ["other", "1", "22.2"]
     assert not [line for line in lines if line.startswith(("by caption length", "by rare words"))]
+
+
+def test_the_share_unlike_the_training_images_is_printed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    whole = replace(made_up_whole_evaluation(tmp_path), unlike_training=UnlikeTraining(8, ("0.jpg",), 0.03))
+    StubRecipe.put(monkeypatch, "evaluate", "evaluate", whole)
+    arguments = ["evaluate", "runs/first", "captions.csv"]
+    lines = CliRunner().invoke(app, arguments).stdout.splitlines()
+    assert "unlike the training images: 12.5% of 8 images (3% of images like those would be)" in lines
+    figures = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)
+    assert figures["unlike_training"] == {"images": 8, "share": 0.125, "expected": 0.03}
+    StubRecipe.put(monkeypatch, "evaluate", "evaluate", replace(whole, unlike_training=None))
+    assert "unlike" not in CliRunner().invoke(app, arguments).stdout
 
 
 def test_a_model_that_is_not_there_is_told_before_tensorflow_is_loaded(tmp_path: Path) -> None:

@@ -350,6 +350,7 @@ def test_without_training_images_at_hand_it_is_said_who_is_not_compared(trained,
         "no random training caption and no neighbours",
         "no score of people",
         "no confidence",
+        "images unlike the training images are not told apart",
     ]
     assert load_evaluation(tmp_path / "out").notes == found.notes
 

@@ -277,6 +277,20 @@ def test_variety_and_forecast_are_told(whole: Page) -> None:
         assert words in whole.text
 
 
+def test_images_unlike_the_training_images_are_counted_and_marked(tmp_path: Path) -> None:
+    evaluation = made_up_whole_evaluation(tmp_path, 4)
+    page = Page(render_report(title="x", evaluations=[evaluation]))
+    assert "Images unlike the training images" in page.text
+    assert "50.0 % of 4 images are of another kind" in page.text
+    cards = page.html.split('<figure class="card">')[1:]
+    flagged = {
+        card.split('class="hypothesis"')[1].split("</p>")[0] for card in cards if "unlike training" in card
+    }
+    assert len(flagged) == 2
+    without = Page(render_report(title="x", evaluations=[replace(evaluation, unlike_training=None)]))
+    assert "nlike training" not in without.text
+
+
 def test_what_was_not_measured_says_how_to_get_it_or_is_left_out(page: Page) -> None:
     assert "cutline evaluate --learning-curve" in page.text
     assert "There are no confidences in this evaluation" in page.text

@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 from tests.fakes import made_up_evaluation, made_up_scores, made_up_whole_evaluation
 
-from cutline.records import CoveragePoint, EvaluationResult, LookingTest, ReliabilityBin, Scores
+from cutline.records import (
+    CoveragePoint,
+    EvaluationResult,
+    LookingTest,
+    ReliabilityBin,
+    Scores,
+    UnlikeTraining,
+)
 from cutline.report.verdict import FAIR, GOOD, NONE, POOR, judge
 
 
@@ -64,6 +71,15 @@ def test_a_caption_drawn_by_lot_must_be_beaten_too(whole: EvaluationResult) -> N
         judge(scoring(replace(whole, baselines=lucky), 40.0)).headline
         == "No better than a caption drawn by lot"
     )
+
+
+def test_many_images_unlike_the_training_images_are_a_caveat(whole: EvaluationResult) -> None:
+    few, many = (
+        judge(replace(whole, unlike_training=UnlikeTraining(100, tuple(map(str, range(count))), 0.03)))
+        for count in (10, 41)
+    )
+    assert not [caveat for caveat in few.caveats if "unlike" in caveat]
+    assert "41 % of these images are unlike those it was trained on: it knows little of them." in many.caveats
 
 
 def test_a_model_that_does_not_look_is_told_first_with_its_causes(whole: EvaluationResult) -> None:

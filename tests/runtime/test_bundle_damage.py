@@ -14,6 +14,7 @@ from cutline.errors import BundleError
 from cutline.runtime import Bundle, load_bundle, save_bundle
 from cutline.runtime.bundle import read_manifest
 from cutline.runtime.bundle_files import write_zip
+from cutline.runtime.domain import TrainingDomain
 
 FLIPS = 1_000
 
@@ -24,6 +25,7 @@ def content_of(bundle: Bundle) -> dict[str, object]:
     for name in ("encoder_arrays", "decoder_arrays"):
         facts[name] = {key: (array.dtype, array.tobytes()) for key, array in facts[name].items()}
     facts["confidence"] = repr(facts["confidence"])
+    facts["domain"] = repr(facts["domain"])
     facts["neighbours"] = repr(facts["neighbours"])
     graphs = facts["graphs"].items()
     facts["graphs"] = {
@@ -36,7 +38,11 @@ def content_of(bundle: Bundle) -> dict[str, object]:
 def whole() -> Bundle:
     """A tiny bundle with everything that a bundle may have."""
     bundle = load_bundle(FOLDER / "version_2")
-    return dataclasses.replace(bundle, licence="Apache-2.0", data_notes="Drawn pictures.")
+    depth = bundle.feature_shape[-1]
+    domain = TrainingDomain(
+        np.zeros(depth, np.float32), np.eye(depth, 1, dtype=np.float32), 0.5, 0.03, frozenset({"0" * 16})
+    )
+    return dataclasses.replace(bundle, licence="Apache-2.0", data_notes="Drawn pictures.", domain=domain)
 
 
 def flips(size: int, count: int) -> list[tuple[int, int]]:
@@ -59,7 +65,7 @@ def test_a_flipped_byte_in_any_file_of_a_folder_is_refused_with_its_name(whole, 
     folder = tmp_path / "model"
     save_bundle(whole, folder)
     files = sorted(folder.iterdir())
-    assert len(files) == 13
+    assert len(files) == 15
     for path in files:
         content = path.read_bytes()
         for at, bits in flips(len(content), FLIPS // len(files) + 1):

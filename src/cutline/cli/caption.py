@@ -115,8 +115,9 @@ def caption(
     Prints path, tab and caption, one line per image; behind another tab how sure the model is, as the
     probability that the caption is acceptable; with --n-best several lines per image, each with its
     log-probability behind the caption. With --min-confidence, captions below it are marked at the end of
-    their line. Control characters in names are written as escapes. Images that cannot be read, and paths
-    without images, are listed on standard error.
+    their line; so are those of images unlike the images that the model was trained on. Control characters
+    in names are written as escapes. Images that cannot be read, and paths without images, are listed on
+    standard error.
     """
     from cutline.recipes import caption as recipe
     from cutline.text.glossary import read_glossary
@@ -154,6 +155,8 @@ def caption(
         counts = {"captioned": records.done, "failed": records.failed}
         if least is not None:
             counts["need_person"] = records.need_person
+        if records.unlike is not None:
+            counts["unlike_training"] = records.unlike
         screen.document({"output": file, **counts})
     else:
         _print(records, screen, n_best, least, as_json=output == "-" or screen.flags.json)
@@ -161,6 +164,12 @@ def caption(
         verb = "needs" if records.need_person == 1 else "need"
         count = f"{records.need_person:,} of {spell_count(records.done, 'captions')}"
         screen.progress.note(f"{count} {verb} a person (confidence below {least:g})")
+    if records.unlike:
+        verb = "is" if records.unlike == 1 else "are"
+        count = f"{records.unlike:,} of {spell_count(records.done, 'images')}"
+        screen.progress.note(
+            f"{count} {verb} unlike those the model was trained on: captions mean little there"
+        )
     return SOME_FAILED if records.failed else DONE
 
 
@@ -254,4 +263,6 @@ def _lines(record: CaptionedImage, n_best: int, min_confidence: float | None) ->
             columns.append(f"{floor(one.confidence * 100) / 100:.2f}")
         if needs_person(one, min_confidence):
             columns.append("needs a person")
+        if one.unlike_training:
+            columns.append("unlike the training images")
         yield "\t".join(columns)

@@ -32,6 +32,7 @@ from cutline.records import (
     LearningCurve,
     Scores,
     Slice,
+    UnlikeTraining,
 )
 
 Split = Annotated[str, typer.Option(metavar="NAME", help="Split to evaluate on: train, val, test or all.")]
@@ -117,7 +118,15 @@ def _figures(result: EvaluationResult) -> dict[str, object]:
     """Leave the captions of thousands of images to the files."""
     names = (field.name for field in fields(result) if field.name not in _IN_FILES_ONLY)
     found = {name: getattr(result, name) for name in names}
-    return {**found, "slices": [replace(part, image_ids=()) for part in result.slices]}
+    found["slices"] = [replace(part, image_ids=()) for part in result.slices]
+    unlike = result.unlike_training
+    if unlike is not None:
+        found["unlike_training"] = {
+            "images": unlike.images,
+            "share": unlike.share,
+            "expected": unlike.expected,
+        }
+    return found
 
 
 _COMPARED = ("bleu_4", "cider_d")
@@ -192,6 +201,7 @@ def _facts(result: EvaluationResult) -> list[str]:
         + ("" if novel is None else f", captions not seen in training {novel:.0%}"),
         f"most common caption of training: {result.most_common.caption}",
         *(_certainty(result.calibration) if result.calibration else []),
+        *(_unlike(result.unlike_training) if result.unlike_training else []),
         f"with the reference as input (teacher forcing): loss {result.loss:.3f} nats per token, "
         f"perplexity {result.perplexity:.1f}, word accuracy {result.word_accuracy:.1%}",
         f"signature: {result.scores.signature}",
@@ -222,6 +232,13 @@ def _certainty(calibration: Calibration) -> list[str]:
         "  CIDEr-D         " + "".join(f"{point.cider_d:8.1f}" for point in points),
         "  acceptable      " + "".join(f"{point.acceptable:8.0%}" for point in points),
         "  confidence from " + "".join(f"{point.min_confidence:8.2f}" for point in points),
+    ]
+
+
+def _unlike(unlike: UnlikeTraining) -> list[str]:
+    return [
+        f"unlike the training images: {unlike.share:.1%} of {unlike.images:,} images "
+        f"({unlike.expected:.0%} of images like those would be)"
     ]
 
 

@@ -72,6 +72,8 @@ def _lines(explanation: Explanation) -> Iterator[str]:
     yield f"{explanation.image}: {explanation.hypothesis.text}"
     if explanation.hypothesis.confidence is not None:
         yield f"confidence {explanation.hypothesis.confidence:.2f}"
+    if explanation.hypothesis.unlike_training:
+        yield "unlike the training images: the caption means little"
     if not explanation.has_attention:
         yield "this model sees the picture as a whole: nothing is known of where it looked"
     rows = [("word", "probability", "looked most at" if explanation.has_attention else "", "instead")]
@@ -109,6 +111,7 @@ def _facts(explanation: Explanation) -> dict[str, Any]:
         "image": explanation.image,
         "caption": hypothesis.text,
         "confidence": hypothesis.confidence,
+        "unlike_training": hypothesis.unlike_training,
         "log_probability": hypothesis.log_probability,
         "steps": [
             {

@@ -20,8 +20,9 @@ from cutline.wishes import NO_WISHES, Wishes
 
 _COLUMNS: Final = (
     *("image", "rank", "caption", "log_probability", "tokens", "error"),
-    *("confidence", "needs_person"),
+    *("confidence", "needs_person", "unlike_training"),
 )
+_FLAGS: Final = ("needs_person", "unlike_training")
 _ROWS_AT_ONCE: Final = 10_000
 
 
@@ -123,7 +124,8 @@ def newest_run(folder: str | Path = "runs") -> Path | None:
 def as_json(record: CaptionedImage, min_confidence: float | None = None) -> dict[str, Any]:
     """Return one line of JSONL: image, caption, log_probability, confidence and tokens, or image and error.
 
-    The confidence is left out where the model carries none. With a ``min_confidence``, ``needs_person`` tells
+    The confidence is left out where the model carries none; so is ``unlike_training``, whether the image is
+    unlike the training images, where it cannot tell. With a ``min_confidence``, ``needs_person`` tells
     whether the best caption is below it. With more than one hypothesis the best is followed by
     ``hypotheses``, the list of all of them.
 
@@ -135,7 +137,17 @@ def as_json(record: CaptionedImage, min_confidence: float | None = None) -> dict
     if record.error is not None or not record.hypotheses:
         return {"image": image, "error": _unicode(record.error or "no caption was found")}
     found = [_facts(hypothesis, min_confidence) for hypothesis in record.hypotheses]
-    return {"image": image, **found[0], **({"hypotheses": found} if len(found) > 1 else {})}
+    return {
+        "image": image,
+        **found[0],
+        **_told(record),
+        **({"hypotheses": found} if len(found) > 1 else {}),
+    }
+
+
+def _told(record: CaptionedImage) -> dict[str, bool]:
+    unlike = record.unlike_training
+    return {} if unlike is None else {"unlike_training": unlike}
 
 
 def needs_person(hypothesis: Hypothesis, min_confidence: float | None) -> bool | None:
@@ -188,10 +200,10 @@ def write_captions(
 
     JSONL has one line per image (see :func:`as_json`). CSV and Parquet have one row per hypothesis with the
     columns image, rank (1 is best), caption, log_probability, tokens (in CSV parted by spaces), error,
-    confidence and needs_person (true or false; the last two for the best caption alone, as far as they are
-    known); an image that could not be read has one row with its error. The file appears after the last
-    record and takes the place of an existing one: call :func:`check_output` first to refuse that. Memory
-    does not grow with the number of images.
+    confidence, needs_person and unlike_training (both true or false; the last three for the best caption
+    alone, as far as they are known); an image that could not be read has one row with its error. The file
+    appears after the last record and takes the place of an existing one: call :func:`check_output` first to
+    refuse that. Memory does not grow with the number of images.
 
     Args:
         records: Consumed one by one.
@@ -218,6 +230,7 @@ class Counted:
         done: Images captioned so far.
         failed: Images so far that could not be captioned.
         need_person: Images so far whose best caption is below the least confidence.
+        unlike: Images so far that are unlike the training images; None while no model has told.
 
     Example:
         >>> counted = Counted([CaptionedImage("a.jpg", error="a.jpg: the file is empty")])
@@ -230,6 +243,7 @@ class Counted:
         self._records = records
         self._min_confidence = min_confidence
         self.done = self.failed = self.need_person = 0
+        self.unlike: int | None = None
 
     def __iter__(self) -> Iterator[CaptionedImage]:
         """Yield the records."""
@@ -240,6 +254,8 @@ class Counted:
                 self.failed += 1
             if any(needs_person(hypothesis, self._min_confidence) for hypothesis in record.hypotheses):
                 self.need_person += 1
+            if record.unlike_training is not None:
+                self.unlike = (self.unlike or 0) + record.unlike_training
             yield record
 
 
@@ -254,11 +270,10 @@ def _write_csv(records: Iterable[CaptionedImage], output: Path, min_confidence: 
         writer = csv.DictWriter(stream, _COLUMNS, lineterminator="\n")
         writer.writeheader()
         for row in _rows(records, min_confidence):
-            tokens, marked = row["tokens"], row["needs_person"]
-            spelt = {
-                "tokens": " ".join(tokens) if tokens is not None else None,
-                "needs_person": str(marked).lower() if marked is not None else None,
-            }
+            tokens = row["tokens"]
+            spelt = {key: str(row[key]).lower() for key in _FLAGS if row[key] is not None}
+            if tokens is not None:
+                spelt["tokens"] = " ".join(tokens)
             writer.writerow({**row, **spelt})
 
 
@@ -272,6 +287,7 @@ def _write_parquet(records: Iterable[CaptionedImage], output: Path, min_confiden
         arrow.list_(arrow.string()),
         arrow.string(),
         arrow.float64(),
+        arrow.bool_(),
         arrow.bool_(),
     )
     schema = arrow.schema(list(zip(_COLUMNS, types, strict=True)))
@@ -307,7 +323,14 @@ def _rows(records: Iterable[CaptionedImage], min_confidence: float | None) -> It
             yield {**nothing, **line}
             continue
         for rank, hypothesis in enumerate(record.hypotheses, start=1):
-            yield {**nothing, "image": line["image"], "rank": rank, **_facts(hypothesis, min_confidence)}
+            told = _told(record) if rank == 1 else {}
+            yield {
+                **nothing,
+                "image": line["image"],
+                "rank": rank,
+                **_facts(hypothesis, min_confidence),
+                **told,
+            }
 
 
 def _facts(hypothesis: Hypothesis, min_confidence: float | None) -> dict[str, Any]:

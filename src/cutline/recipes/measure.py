@@ -33,6 +33,7 @@ from cutline.evaluation.teacher_forcing import teacher_forced
 from cutline.metrics import measure_diversity, strip_markers
 from cutline.progress import Progress
 from cutline.recipes.confidence import add_confidences
+from cutline.recipes.domain import add_unlike
 from cutline.recipes.extract import feature_reader
 from cutline.records import (
     HUMAN,
@@ -105,13 +106,14 @@ def measure(subject: Subject, progress: Progress) -> EvaluationResult:
 
     Returns:
         Scores with intervals, baselines, looking test, slices, diversity, teacher-forced figures, and
-        confidences where the model carries them; no learning curve.
+        confidences and images unlike the training images where the model can tell; no learning curve.
     """
     examples = subject.dataset.examples
     lists = subject.caption(examples, progress)
     result = _measure_captions(subject, lists, progress)
     best = {image_id: found[0] for image_id, found in lists.items()}
     result = add_confidences(result, subject.captioner, subject.read, examples, best, progress)
+    result = add_unlike(result, subject.captioner.bundle, subject.read, examples)
     ensemble = isinstance(subject.captioner.session, EnsembleSession)
     return replace(result, notes=(*subject.notes, *_notes(result, ensemble)))
 
@@ -221,6 +223,11 @@ def _notes(result: EvaluationResult, ensemble: bool) -> list[str]:
     elif not result.confidences:
         notes.append(
             "no confidence: the model carries none; training fits it at its end, on 60 val images or more"
+        )
+    if result.unlike_training is None and not ensemble:
+        notes.append(
+            "images unlike the training images are not told apart: the model carries nothing to do it with; "
+            "training makes it at its end, of 100 train and 66 val images or more"
         )
     return notes
 

@@ -13,6 +13,7 @@ from cutline.recipes import run_folder as layout
 from cutline.recipes.confidence import keep_confidence, keep_expected, keep_neighbours
 from cutline.recipes.corridor import Corridor
 from cutline.recipes.decoding_choice import keep_decoding
+from cutline.recipes.domain import keep_domain
 from cutline.recipes.epoch_keeper import EpochKeeper, keep_graphs
 from cutline.recipes.extract import feature_reader
 from cutline.recipes.fine_tuning import fine_tune_hooks, fine_tune_trainer, with_best_encoder
@@ -93,6 +94,7 @@ def train_phases(corridor: Corridor, resume: bool, progress: Progress) -> Run:
                 # Before the confidence, which must be that of the captions that will be written.
                 keep_decoding(folder, corridor.dataset, read, progress)
             keep_confidence(folder, corridor.dataset, read, progress)
+            keep_domain(folder, corridor.dataset, read, progress)
         except KeyboardInterrupt:
             interrupted = True
         finally:

@@ -30,6 +30,7 @@ from cutline.records.evaluation import (
     LookingTest,
     ReliabilityBin,
     Slice,
+    UnlikeTraining,
 )
 from cutline.records.runs import EpochRecord, Run
 from cutline.records.score_report import ScoredCaptions, ScoreReport
@@ -73,5 +74,6 @@ __all__ = [
     "Scores",
     "SimilarImage",
     "Slice",
+    "UnlikeTraining",
     "problem_lines",
 ]

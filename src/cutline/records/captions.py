@@ -22,6 +22,8 @@ class Hypothesis:
         confidence: Calibrated probability (0..1) that the caption is acceptable (see
             :class:`~cutline.records.Calibration`); None when the model carries no confidence, and for all
             but the best hypothesis of an image.
+        unlike_training: Whether the image is unlike the model's training images, so that the caption means
+            little; None when the model cannot tell, and for all but the best hypothesis of an image.
         attention: Attention weights (T, R), float32, each row summing to 1, or with ``decoder.sentinel`` to
             less: the rest is the sentinel's share. None without attention.
     """
@@ -31,6 +33,7 @@ class Hypothesis:
     token_ids: tuple[int, ...]
     log_probability: float
     confidence: float | None = None
+    unlike_training: bool | None = None
     attention: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
 
 
@@ -41,6 +44,11 @@ class CaptionedImage:
     image: str
     hypotheses: tuple[Hypothesis, ...] = ()
     error: str | None = None
+
+    @property
+    def unlike_training(self) -> bool | None:
+        """Whether the image is unlike the model's training images; None where that is not known."""
+        return self.hypotheses[0].unlike_training if self.hypotheses else None
 
 
 @dataclass(frozen=True)

@@ -155,6 +155,26 @@ class Calibration:
 
 
 @dataclass(frozen=True)
+class UnlikeTraining:
+    """Images of another kind than the training images, of which the model knows little.
+
+    Attributes:
+        images: Number of images looked at: those that the limit was not chosen on.
+        image_ids: Which of them are unlike the training images.
+        expected: Share of images like the training images that is called unlike them all the same, 0..1.
+    """
+
+    images: int
+    image_ids: tuple[str, ...]
+    expected: float
+
+    @property
+    def share(self) -> float:
+        """Share of the images that is unlike the training images, 0..1."""
+        return len(self.image_ids) / self.images
+
+
+@dataclass(frozen=True)
 class LearningPoint:
     """One training run of a learning curve.
 
@@ -213,6 +233,7 @@ class EvaluationResult:
         looking: The looking test; None when it was not made, as for a single image.
         slices: Scores over parts of the images.
         calibration: How far the confidences can be believed; None without them.
+        unlike_training: Images of another kind than the training images; None when the model cannot tell.
         learning_curve: What more captions would buy; None when it was not asked for.
         model: Where the model came from.
         data_fingerprint: Of the data set that was evaluated.
@@ -238,6 +259,7 @@ class EvaluationResult:
     looking: LookingTest | None = None
     slices: tuple[Slice, ...] = ()
     calibration: Calibration | None = None
+    unlike_training: UnlikeTraining | None = None
     learning_curve: LearningCurve | None = None
     notes: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()

@@ -79,6 +79,7 @@ class _Section:
     name: str
     caption: str
     confidence: float | None
+    unlike: bool
     photo: Thumbnail | None
     steps: tuple[Step, ...]
     regions: int
@@ -129,6 +130,7 @@ def _section(explanation: Explanation, allowed: int, find_image: FindImage) -> _
         name=PurePath(explanation.image).name,
         caption=explanation.hypothesis.text,
         confidence=explanation.hypothesis.confidence,
+        unlike=bool(explanation.hypothesis.unlike_training),
         photo=None if large is None else fit_picture(large, _LARGE_SHARES * allowed),
         steps=steps,
         regions=next((one.attention.size for one in explanation.steps if one.attention is not None), 0),

@@ -32,6 +32,7 @@ class Card:
         references: People's captions.
         score: CIDEr-D of the caption, ×100; None when it is not known.
         confidence: Probability (0..1) that the caption is acceptable, or None.
+        unlike: Whether the image is known to be unlike the training images.
         parts: Numbers of the slices that the image belongs to, 1-based, with spaces between.
     """
 
@@ -42,6 +43,7 @@ class Card:
     score: float | None
     confidence: float | None
     parts: str
+    unlike: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ def extremes(result: EvaluationResult, most: int = EXTREMES) -> tuple[list[str],
 def hang(result: EvaluationResult, image_ids: Sequence[str], take: Take) -> Gallery:
     """Make the cards of one evaluation, the best and the worst with large pictures."""
     parts: dict[str, list[str]] = {}
+    unlike = set(result.unlike_training.image_ids if result.unlike_training else ())
     for number, part in enumerate(result.slices, 1):
         for image_id in part.image_ids:
             parts.setdefault(image_id, []).append(str(number))
@@ -106,6 +109,7 @@ def hang(result: EvaluationResult, image_ids: Sequence[str], take: Take) -> Gall
             score=result.image_scores[image_id] if _is_known(result, image_id) else None,
             confidence=result.confidences.get(image_id),
             parts=" ".join(parts.get(image_id, ())),
+            unlike=image_id in unlike,
         )
 
     best, worst = extremes(result)

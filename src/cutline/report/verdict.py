@@ -38,6 +38,7 @@ _NO_SCORE: Final = 0.5
 _FEW_OF_A_KIND: Final = 5
 _ALIKE: Final = 0.02
 _BEYOND_CHANCE: Final = 2.0
+_MANY_UNLIKE: Final = 0.1
 
 
 @dataclass(frozen=True)
@@ -219,6 +220,10 @@ def _caveats(result: EvaluationResult) -> tuple[str, ...]:
         said.append("It was trained on these images, so this says little about new ones.")
     if result.split == "all":
         said.append("Some of these images may be images it was trained on, which flatters it.")
+    unlike = result.unlike_training
+    if unlike is not None and unlike.share > max(_MANY_UNLIKE, unlike.expected):
+        share = percent(unlike.share, 0)
+        said.append(f"{share} of these images are unlike those it was trained on: it knows little of them.")
     if result.scores.images < FEW_IMAGES:
         said.append(f"With {count(result.scores.images, 'image')} all figures are rough.")
     return tuple(said)

@@ -10,6 +10,7 @@
                       the same networks as graphs, to caption without Keras; all three are absent where the
                       encoder could not be written as one
     confidence.json   how sure the model is of a caption, with arrays in confidence.npz; both may be absent
+    domain.json       what tells images unlike the training images, with arrays in domain.npz; likewise
     neighbours.json   captions of training images, with arrays in neighbours.npz; both may be absent
     ngrams.npz        what people would write about an image, n-gram by n-gram; may be absent
 
@@ -35,6 +36,7 @@ from cutline.files import recover_folder
 from cutline.runtime.arrays import load_arrays
 from cutline.runtime.bundle_files import MANIFEST, ZIP, BundleFiles, FolderFiles, not_a_zip, zip_files
 from cutline.runtime.confidence import CONFIDENCE, Confidence, load_confidence
+from cutline.runtime.domain import DOMAIN, TrainingDomain, load_domain
 from cutline.runtime.expected_ngrams import NGRAMS, ExpectedNgrams, load_expected
 from cutline.runtime.manifest import (
     DECODER_START,
@@ -87,6 +89,7 @@ class Bundle:
         decoding: Defaults for captioning.
         confidence: Turns signals of a caption into the probability that it is acceptable; None when that was
             not fitted, as for small val splits.
+        domain: Tells images unlike the training images; None when that was not fitted, likewise.
         neighbours: Training images with their captions, to be found by likeness; None where they were not to
             be kept.
         expected: What n-grams people would use of an image; None where that was not learned.
@@ -108,6 +111,7 @@ class Bundle:
     vocabulary: Vocabulary
     decoding: DecodingOptions
     confidence: Confidence | None = None
+    domain: TrainingDomain | None = None
     neighbours: Neighbours | None = None
     expected: ExpectedNgrams | None = None
     graphs: Mapping[str, Path | bytes] = field(default_factory=dict)
@@ -287,6 +291,7 @@ def _load(files: BundleFiles, weights: bool) -> Bundle:
             vocabulary=Vocabulary.load(files / VOCABULARY),
             decoding=validate(DecodingOptions, manifest["decoding"]),
             confidence=load_confidence(files, shape[-1]) if CONFIDENCE in listed else None,
+            domain=load_domain(files, shape[-1]) if DOMAIN in listed else None,
             neighbours=load_neighbours(files, shape[-1]) if NEIGHBOURS in listed else None,
             expected=load_expected(files, shape[-1]) if NGRAMS in listed else None,
             graphs=_graphs(files, listed),

@@ -93,6 +93,7 @@ def _carries(bundle: Bundle) -> str:
     parts = {
         "graphs to caption with": bundle.graphs,
         "a confidence for each caption": bundle.confidence,
+        "what tells images unlike the training images": bundle.domain,
         "captions of training images, word by word": bundle.neighbours,
         "what people usually write about such images, n-gram by n-gram": bundle.expected,
     }

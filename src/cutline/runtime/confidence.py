@@ -74,12 +74,11 @@ class TrainingFeatures:
         """
         offset = directions(features) - self.mean
         places = offset @ self.axes
-        squares = np.square(offset).sum(axis=1) - np.square(places).sum(axis=1)
         cosines = scaled(places) @ self.points.T
         nearest = min(_NEAREST, len(self.points))
         highest = -np.partition(-cosines, nearest - 1, axis=1)[:, :nearest]
         distances = np.sqrt(np.maximum(2 - 2 * highest, 0)).mean(axis=1, dtype=np.float64)
-        return distances, np.sqrt(np.maximum(squares, 0)).astype(np.float64)
+        return distances, residuals_of(offset, places)
 
 
 @dataclass(frozen=True)
@@ -144,6 +143,22 @@ def scaled(vectors: NDArray[Any]) -> Directions:
     """Return vectors (B, D) at length 1, float32; zeros stay zero."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     found: Directions = (vectors / np.maximum(lengths, np.finfo(np.float32).tiny)).astype(np.float32)
+    return found
+
+
+def residuals_of(offsets: NDArray[Any], places: NDArray[Any]) -> Floats:
+    """Return what orthonormal axes do not describe of vectors, as a length, float64 (B,).
+
+    Args:
+        offsets: The vectors, (B, D).
+        places: The same along the axes, (B, P).
+
+    Example:
+        >>> residuals_of(np.array([[3.0, 0.0, 4.0]]), np.array([[3.0, 0.0]])).tolist()
+        [4.0]
+    """
+    squares = np.square(offsets).sum(axis=1) - np.square(places).sum(axis=1)
+    found: Floats = np.sqrt(np.maximum(squares, 0)).astype(np.float64)
     return found
 
 

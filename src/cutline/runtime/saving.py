@@ -18,6 +18,7 @@ from cutline.runtime.bundle import Bundle, load_bundle
 from cutline.runtime.bundle_files import CHECKSUM, MANIFEST, checksum_of, is_zip, sha256_of, write_zip
 from cutline.runtime.card import card_of
 from cutline.runtime.confidence import save_confidence
+from cutline.runtime.domain import save_domain
 from cutline.runtime.expected_ngrams import save_expected
 from cutline.runtime.manifest import CARD, DECODER, ENCODER, FORMAT, FORMAT_VERSION, VOCABULARY
 from cutline.runtime.neighbours import save_neighbours
@@ -76,6 +77,8 @@ def write_files(
     bundle.vocabulary.save(target / VOCABULARY)
     if bundle.confidence is not None:
         save_confidence(bundle.confidence, target)
+    if bundle.domain is not None:
+        save_domain(bundle.domain, target)
     if bundle.neighbours is not None:
         save_neighbours(bundle.neighbours, target)
     if bundle.expected is not None:
