@@ -117,9 +117,10 @@ def test_the_regression_is_that_of_the_normal_equations_where_its_rank_suffices(
     generator = np.random.default_rng(2)
     images = generator.normal(size=(50, 6)).astype(np.float32)
     wanted = generator.normal(size=(50, 9)).astype(np.float32)
-    axes, weights = learning._regression(images.T @ images, images.T @ wanted)
+    axes, weights = learning._regression(images.T @ images, images.T @ wanted, 50)
     ridge = np.linalg.solve(images.T @ images + np.eye(6), images.T @ wanted)
     assert axes @ weights.T == pytest.approx(ridge, abs=1e-4)
+    assert np.mean((images @ axes) ** 2, axis=0) == pytest.approx(np.ones(6), abs=1e-3)
 
 
 def test_weights_of_n_grams_have_length_one_in_each_order():

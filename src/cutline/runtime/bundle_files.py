@@ -231,19 +231,17 @@ def is_zip(place: Path) -> bool:
 
 
 def write_zip(folder: Path, stream: IO[bytes]) -> None:
-    """Pack the files of a folder; equal files give equal bytes, on every machine.
-
-    Nothing is compressed: numbers hardly shrink, and how far they do depends on the version of a library.
+    """Pack the files of a folder; equal files give equal bytes, but for other versions of zlib.
 
     Args:
         folder: Without folders in it.
         stream: Open for writing, and seekable.
     """
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+    with zipfile.ZipFile(stream, "w") as archive:
         for path in sorted(folder.iterdir()):
             entry = zipfile.ZipInfo(path.name, _MOMENT)
             entry.create_system, entry.external_attr = _UNIX, (stat.S_IFREG | 0o644) << 16
-            entry.file_size = path.stat().st_size
+            entry.file_size, entry.compress_type = path.stat().st_size, zipfile.ZIP_DEFLATED
             with path.open("rb") as source, archive.open(entry, "w") as target:
                 shutil.copyfileobj(source, target)
 

@@ -29,7 +29,7 @@ def save_bundle(
 ) -> None:
     """Write a bundle atomically, replacing the one that is there.
 
-    Equal bundles give equal files, in a zip file byte by byte.
+    Equal bundles give equal files, in a zip file byte by byte as long as zlib is the same.
 
     Args:
         bundle: What to write. Graphs that are files are linked. Weights are left out when there are graphs,
