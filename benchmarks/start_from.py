@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import re
 import time
 from collections import defaultdict
@@ -23,7 +24,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from cutline.files import replacing
+from cutline.files import write_text
 from cutline.recipes.evaluate import evaluate
 from cutline.recipes.score import ScoreOptions, score_files
 from cutline.recipes.train import train
@@ -75,13 +76,19 @@ def fewer(rows: Iterable[Row], photos: int) -> list[Row]:
     return [row for row in rows if row[2] != "train" or row[0] in kept]
 
 
+def write_table(path: Path, rows: Iterable[Row]) -> None:
+    """Write rows under a heading."""
+    text = io.StringIO()
+    csv.writer(text).writerows([("image", "caption", "split"), *rows])
+    write_text(path, text.getvalue())
+
+
 def trained(rows: list[Row], images: Path, run: Path, options: Mapping[str, Any]) -> float:
     """Train a run on rows unless it is there; return the seconds it took, 0 where it was there."""
     if (run / "report-done").exists():
         return 0.0
     table = run.with_suffix(".csv")
-    with replacing(table, "w", newline="") as stream:
-        csv.writer(stream).writerows([("image", "caption", "split"), *rows])
+    write_table(table, rows)
     begun = time.perf_counter()
     train(table, "attend", run, images=images, overrides=dict(options), resume=(run / "config.toml").exists())
     (run / "report-done").write_text(f"{time.perf_counter() - begun:.0f}\n")
@@ -114,8 +121,7 @@ def main() -> None:
     folder = asked.out / "unchanged"
     if not (folder / "captions.json").exists():
         table = asked.out / "theme.csv"
-        with replacing(table, "w", newline="") as stream:
-            csv.writer(stream).writerows([("image", "caption", "split"), *inside])
+        write_table(table, inside)
         evaluate(base, table, images=asked.images, split="test", out=folder)
     report = score_files(
         folder / "captions.json", asked.out / "theme.csv", options=ScoreOptions(split="test")

@@ -25,6 +25,7 @@ from cutline.recipes.export_bundle import BundleContent
 from cutline.recipes.measure import describe_decoding
 from cutline.records import Dataset
 from cutline.runtime import load_bundle, open_session, save_bundle
+from cutline.text.vocabulary import START_ID
 
 MODEL = FOLDER / "version_2"
 
@@ -100,6 +101,31 @@ def test_without_weights_it_captions_and_says_so_of_everything_else(tmp_path):
     again = export(out, tmp_path / "small", "bundle").out
     assert not (again / "decoder.npz").exists()
     export(out, tmp_path / "graphs")
+
+
+def test_rare_tokens_may_stay_at_home(tmp_path):
+    pytest.importorskip("tensorflow")
+    whole = load_bundle(MODEL)
+    size = whole.vocabulary_size - 2
+    out = export(MODEL, tmp_path / "few.zip", "bundle", content=BundleContent(vocabulary_size=size)).out
+    few = load_bundle(out)
+    assert few.vocabulary.tokens == whole.vocabulary.tokens[:size]
+    before, after = (Captioner.load(path).session for path in (MODEL, out))
+    features = before.encode(np.stack([picture(0), picture(1)]))
+    token_ids = np.full(2, START_ID, np.int32)
+    wanted, _ = before.step(token_ids, before.start(features))
+    found, _ = after.step(token_ids, after.start(features))
+    # What the others had is shared among those that are left, in proportion.
+    differences = np.asarray(found) - np.asarray(wanted)[:, :size]
+    assert np.ptp(differences, axis=1) == pytest.approx(0, abs=1e-4)
+    assert Captioner.load(out).caption(picture(0))[0].text
+    kept = export(MODEL, tmp_path / "all.zip", "bundle", content=BundleContent(vocabulary_size=10**6)).out
+    assert load_bundle(kept).vocabulary == whole.vocabulary
+
+
+def test_a_vocabulary_of_markers_alone_is_refused():
+    with pytest.raises(ConfigError, match="--vocabulary-size is 4, allowed is 5 or more"):
+        BundleContent(vocabulary_size=4)
 
 
 def test_graphs_are_added_where_there_are_none(tmp_path):

@@ -16,13 +16,16 @@ from tests.recipes.conftest import World, write_table
 from cutline.captioner import Captioner
 from cutline.config import RunConfig, read_toml, validate
 from cutline.errors import BundleError, ConfigError, CutlineError, ExportError, RunError
+from cutline.models.encoders import Encoder
 from cutline.recipes import quantising
 from cutline.recipes.export import export
 from cutline.recipes.export_bundle import BundleContent
 from cutline.recipes.run_options import Asked, new_options
+from cutline.recipes.starting import load_start
 from cutline.recipes.train import train
 from cutline.records import Run
 from cutline.runtime import load_bundle, open_session
+from cutline.runtime.onnx_session import OnnxEncoder
 
 OPTIONS = {
     "training.epochs": 2,
@@ -228,3 +231,15 @@ def test_a_resumed_run_notices_another_model_and_none(trained, tiles, light, tmp
     )
     with pytest.raises(RunError, match=r"start\.model was .* is now"):
         train(tiles, run=tmp_path / "run", start=trained.folder, resume=True)
+
+
+def test_an_int8_encoder_is_taken_as_it_captions_unless_it_is_to_be_trained(
+    trained, world, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(quantising, "_cider_d", lambda *_: 50.0)
+    out = export(trained.folder, tmp_path / "int8", "bundle", encoder_precision="int8", data=world.table).out
+    for epochs, kind in ((0, OnnxEncoder), (1, Encoder)):
+        options = new_options(Asked(overrides={"start.model": str(out), "fine_tune.epochs": epochs}))
+        start = load_start(options)
+        assert start is not None
+        assert isinstance(start.encoder(options.encoder), kind)

@@ -90,6 +90,10 @@ NoWeights = Annotated[
         help="Leave out what training needs: it captions and does nothing else.",
     ),
 ]
+VocabularySize = Annotated[
+    int | None,
+    typer.Option(metavar="N", rich_help_panel=_GIVEN_AWAY, help="Keep the N most frequent tokens alone."),
+]
 Licence = Annotated[
     str | None,
     typer.Option(metavar="TEXT", rich_help_panel=_GIVEN_AWAY, help="Under what the model may be used."),
@@ -120,6 +124,7 @@ def export(
     overwrite: Overwrite = False,
     no_captions: NoCaptions = False,
     no_weights: NoWeights = False,
+    vocabulary_size: VocabularySize = None,
     licence: Licence = None,
     data_notes: DataNotes = None,
 ) -> int:
@@ -143,7 +148,7 @@ def export(
         encoder_precision=encoder_precision.value,
         decoder_precision=decoder_precision.value,
         most_lost=most_lost,
-        content=_content(no_captions, no_weights, licence, data_notes),
+        content=_content(no_captions, no_weights, licence, data_notes, vocabulary_size),
         data=data,
         images=images,
         overwrite=overwrite,
@@ -174,10 +179,14 @@ def export(
 
 
 def _content(
-    no_captions: bool, no_weights: bool, licence: str | None, data_notes: str | None
+    no_captions: bool,
+    no_weights: bool,
+    licence: str | None,
+    data_notes: str | None,
+    vocabulary_size: int | None,
 ) -> BundleContent | None:
     """Return what was asked for of a bundle; None where nothing was."""
     from cutline.recipes.export_bundle import BundleContent
 
-    content = BundleContent(not no_captions, not no_weights, licence, data_notes)
+    content = BundleContent(not no_captions, not no_weights, licence, data_notes, vocabulary_size)
     return None if content == BundleContent() else content

@@ -1,4 +1,4 @@
-"""A trained decoder with a larger vocabulary: what it has learned is kept, new tokens get a beginning.
+"""A trained decoder with another vocabulary: what it has learned is kept, new tokens get a beginning.
 
 New rows begin at the mean of the old ones, with a little noise: so new tokens take their share of the
 probability, and the old ones keep their proportions (Hewitt, "Initializing New Word Embeddings for Pretrained
@@ -58,6 +58,25 @@ def with_new_tokens(
         _EMBEDDINGS: rows,
         _KERNEL: np.ascontiguousarray(columns.T),
         _BIAS: bias.astype(arrays[_BIAS].dtype),
+    }
+
+
+def with_first_tokens(arrays: Mapping[str, NDArray[Any]], size: int) -> dict[str, NDArray[Any]]:
+    """Return the weights of a decoder that knows the first ``size`` tokens alone.
+
+    What they have in common with each other stays: among them nothing is more or less probable than before.
+
+    Example:
+        >>> old = {"embedding/embeddings": np.ones((6, 2)), "predict_token/kernel": np.ones((3, 6))}
+        >>> old["predict_token/bias"] = np.zeros(6)
+        >>> [array.shape for array in with_first_tokens(old, 5).values()]
+        [(5, 2), (3, 5), (5,)]
+    """
+    return {
+        **arrays,
+        _EMBEDDINGS: arrays[_EMBEDDINGS][:size],
+        _KERNEL: np.ascontiguousarray(arrays[_KERNEL][:, :size]),
+        _BIAS: arrays[_BIAS][:size],
     }
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from cutline import __version__
-from cutline.errors import BundleError, DataError, ExportError, RunError
+from cutline.errors import BundleError, ConfigError, DataError, ExportError, RunError
 from cutline.files import replacing, replacing_folder
 from cutline.progress import Progress
 from cutline.recipes import run_folder as layout
@@ -27,10 +27,11 @@ from cutline.recipes.quantising import (
 from cutline.recipes.results import EVALUATION, load_evaluation
 from cutline.records import Dataset, EvaluationResult
 from cutline.runtime import Bundle, load_bundle
-from cutline.runtime.bundle import find_bundle
+from cutline.runtime.bundle import find_bundle, require_weights
 from cutline.runtime.bundle_files import ZIP, is_zip
 from cutline.runtime.onnx_session import OnnxSession
 from cutline.runtime.saving import write_files, write_zipped
+from cutline.text.vocabulary import SPECIALS
 
 EXPORTED: Final = "exported_by"
 """Key of a bundle's details by which an export knows what it may replace."""
@@ -45,12 +46,23 @@ class BundleContent:
         weights: What further training and captioning with Keras need.
         licence: Under what the model may be used; None keeps what the model says.
         data_notes: What to know of the training data; likewise.
+        vocabulary_size: Keep so many of the tokens at the most, markers included: the most frequent ones of
+            the training that made the vocabulary. None keeps all.
     """
 
     captions: bool = True
     weights: bool = True
     licence: str | None = None
     data_notes: str | None = None
+    vocabulary_size: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a vocabulary without words."""
+        if self.vocabulary_size is not None and self.vocabulary_size <= len(SPECIALS):
+            raise ConfigError(
+                f"--vocabulary-size is {self.vocabulary_size}, allowed is {len(SPECIALS) + 1} or more, "
+                "markers included"
+            )
 
 
 def export_bundle(
@@ -80,7 +92,7 @@ def export_bundle(
     _require_free(out, overwrite)
     with progress.stage("exporting to bundle", 2, "steps") as stage:
         bundle = _with_graphs(load_bundle(find_bundle(model)), content, progress)
-        bundle = _without_captions(bundle, content)
+        bundle = _with_fewer_tokens(_without_captions(bundle, content), content)
         bundle, found = with_precisions(bundle, precisions, model, data, images, progress, most_lost)
         bundle = _trimmed(bundle, content)
         details = {**bundle.details, EXPORTED: f"cutline {__version__}", **_scores(model, bundle)}
@@ -132,6 +144,21 @@ def _without_captions(bundle: Bundle, content: BundleContent) -> Bundle:
         # Nobody is left to vote.
         decoding = decoding.model_copy(update={"consensus": 0, "consensus_by": "both"})
     return replace(bundle, neighbours=None, decoding=decoding)
+
+
+def _with_fewer_tokens(bundle: Bundle, content: BundleContent) -> Bundle:
+    size = content.vocabulary_size
+    if size is None or size >= bundle.vocabulary_size:
+        return bundle
+    require_weights(bundle, encoder=False)
+    require_tensorflow("a bundle with fewer tokens")
+    from cutline.exporting import decoder_files
+    from cutline.models.new_tokens import with_first_tokens
+
+    arrays = with_first_tokens(bundle.decoder_arrays, size)
+    vocabulary = replace(bundle.vocabulary, tokens=bundle.vocabulary.tokens[:size])
+    graphs = decoder_files(bundle.decoder, arrays, bundle.feature_shape) if bundle.graphs else {}
+    return replace(bundle, vocabulary=vocabulary, decoder_arrays=arrays, graphs={**bundle.graphs, **graphs})
 
 
 def _trimmed(bundle: Bundle, content: BundleContent) -> Bundle:

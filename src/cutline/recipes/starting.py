@@ -95,6 +95,10 @@ def load_start(options: RunConfig) -> StartModel | None:
             "graph, without weights that could be trained; set fine_tune.epochs=0, or start from the model "
             "that it was made from"
         )
+    known = bundle.details.get(PRECISION)
+    if not options.fine_tune.epochs and isinstance(known, Mapping) and known.get("encoder") == "int8":
+        # Weights beside it are those that it was made from: another encoder, with other features.
+        bundle = replace(bundle, encoder_arrays={}, encoder_weights=False)
     if not bundle.decoder_arrays:
         # Only now: most models have them.
         from cutline.exporting.decoder_weights import decoder_weights
