@@ -103,3 +103,15 @@ def test_json_has_every_weight(monkeypatch: pytest.MonkeyPatch, explanation: Exp
     assert found["steps"][2]["attention"][0][6] == 0.5
     assert found["steps"][0]["alternatives"]["<unk>"] == 0.1
     assert found["similar"][0]["captions"] == ["a dog in snow", "a brown dog"]
+
+
+def test_an_image_unlike_the_training_images_is_told(
+    monkeypatch: pytest.MonkeyPatch, explanation: Explanation
+) -> None:
+    for unlike in (True, False, None):
+        hypothesis = replace(explanation.hypothesis, unlike_training=unlike)
+        found = explained(replace(explanation, hypothesis=hypothesis))
+        StubRecipe.put(monkeypatch, "explain", "explain", found)
+        told = "unlike the training images: the caption means little" in run().stdout.splitlines()
+        assert told == bool(unlike)
+        assert json.loads(run("--json").stdout)["explanations"][0]["unlike_training"] is unlike

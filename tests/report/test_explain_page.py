@@ -47,6 +47,13 @@ def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         yield opened
 
 
+def test_an_image_unlike_the_training_images_is_told(explanation: Explanation) -> None:
+    strange = replace(explanation, hypothesis=replace(explanation.hypothesis, unlike_training=True))
+    told = "The image is unlike the training images"
+    assert told in render_explanations([strange])
+    assert told not in render_explanations([explanation])
+
+
 def test_every_word_is_there_with_its_probability_and_what_else_was_possible(
     explanation: Explanation,
 ) -> None:
