@@ -23,6 +23,7 @@ from cutline.recipes.export_bundle import BundleContent
 from cutline.recipes.run_options import Asked, new_options
 from cutline.recipes.starting import load_start
 from cutline.recipes.train import train
+from cutline.recipes.validation import tell_gain
 from cutline.records import Run
 from cutline.runtime import load_bundle, open_session
 from cutline.runtime.onnx_session import OnnxEncoder
@@ -77,10 +78,12 @@ def test_it_goes_on_from_what_the_model_knows(trained, tiles, from_light):
     assert after.encoder_spec == before.encoder_spec
     assert run.history[0].train_loss < trained.history[0].train_loss / 1.5
     notes = "\n".join(progress.notes)
-    assert "light.zip; 1 tokens are new to it" in notes
+    assert "light.zip; tokens new to it: 1" in notes
     assert "the model that training starts from: val captions BLEU-4 " in notes
     stamp = json.loads((Path(run.folder) / "start.json").read_text())
+    score = stamp.pop("val_cider_d")
     assert after.details["started_from"] == stamp
+    assert f"CIDEr-D {score:.1f}" in notes
     assert stamp["name"] == "trained"
     photo = tiles.parent / "photos" / "00.png"
     assert "red" in Captioner.load(run.folder).caption(photo)[0].tokens
@@ -197,12 +200,26 @@ def interrupt() -> None:
     raise KeyboardInterrupt
 
 
+def test_it_is_told_when_no_epoch_is_better_than_the_start(from_light):
+    progress = ActingProgress()
+    history = from_light[0].history
+    best = max(record.cider_d for record in history)
+    for before in (None, best):
+        tell_gain(before, history, progress)
+    assert progress.notes == []
+    tell_gain(best + 1, history, progress)
+    (note,) = progress.notes
+    assert f"(CIDEr-D {best + 1:.1f}, now {best:.1f})" in note
+
+
 def test_an_interrupted_run_ends_like_one_that_was_not(from_light, light, tiles, tmp_path):
     folder = tmp_path / "run"
     stopped = ActingProgress("epoch 2", 2, interrupt)
     part = train(tiles, run=folder, start=light, overrides=OPTIONS, progress=stopped)
     assert (part.interrupted, len(part.history)) == (True, 1)
-    run = train(tiles, run=folder, start=light, resume=True)
+    again = ActingProgress()
+    run = train(tiles, run=folder, start=light, resume=True, progress=again)
+    assert not any("that training starts from: val" in note for note in again.notes)
     whole = from_light[0]
     assert [replace(record, seconds=0) for record in run.history] == [
         replace(record, seconds=0) for record in whole.history

@@ -34,7 +34,8 @@ Start = Annotated[
     typer.Option(
         "--from",
         metavar="MODEL",
-        help="Run folder or bundle to start from: its encoder and decoder, its vocabulary extended.",
+        help="Model to start from (a run, a bundle, a name of cutline models): its encoder and decoder are "
+        "kept, its vocabulary is extended.",
     ),
 ]
 Encoder = Annotated[

@@ -71,8 +71,8 @@ class StartOptions(_Frozen):
 
     model: str = Field(
         "",
-        description="run folder or bundle whose encoder and decoder training starts from, and whose "
-        "vocabulary it extends; blank: initial weights, and those of the encoder by encoder.weights",
+        description="model (a run, a bundle, a name of cutline models) whose encoder and decoder training "
+        "starts from and whose vocabulary it extends; blank: initial weights, and encoder.weights",
     )
 
 

@@ -19,13 +19,13 @@ from cutline.recipes.extract import feature_reader
 from cutline.recipes.fine_tuning import fine_tune_hooks, fine_tune_trainer, with_best_encoder
 from cutline.recipes.mirroring import with_mirrors
 from cutline.recipes.rewarding import caption_reward
-from cutline.recipes.validation import Validator
+from cutline.recipes.validation import Validator, tell_gain, validate_start
 from cutline.records import Run
 from cutline.runtime import load_bundle
 from cutline.runtime.bundle import require_weights
 from cutline.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from cutline.training.history import save_history
-from cutline.training.loop import Hooks, Phase, Validation, is_phase_finished, phases_of, run_phase
+from cutline.training.loop import Hooks, Phase, is_phase_finished, phases_of, run_phase
 from cutline.training.precision import choose_precision
 from cutline.training.self_critical import SelfCriticalTrainer
 from cutline.training.tensorboard import TensorBoardLog
@@ -77,12 +77,12 @@ def train_phases(corridor: Corridor, resume: bool, progress: Progress) -> Run:
     interrupted = False
     with ExitStack() as stack:
         try:
-            if corridor.start is not None and not checkpoint.history:
-                _tell_start(validator.validate(feature_reader(corridor.store)), progress)
+            before = validate_start(corridor, validator, progress)
             for phase in phases_of(corridor.options):
                 if not _is_over(phase, checkpoint):
                     work = _Work(_for_phase(phase, corridor, stack, progress), decoder, validator, keep)
                     checkpoint = work.run(phase, checkpoint, progress)
+            tell_gain(before, keep.last.history, progress)
             if corridor.options.fine_tune.epochs:
                 corridor = with_best_encoder(corridor, stack, progress)
             read = feature_reader(corridor.store)
@@ -103,13 +103,6 @@ def train_phases(corridor: Corridor, resume: bool, progress: Progress) -> Run:
     problems = corridor.dataset.problems
     epochs = sum(phase.epochs for phase in phases_of(corridor.options))
     return Run(str(folder), last.history, last.best_epoch, problems, interrupted, epochs)
-
-
-def _tell_start(found: Validation, progress: Progress) -> None:
-    progress.note(
-        f"the model that training starts from: val captions BLEU-4 {found.scores.bleu_4:.1f}, CIDEr-D "
-        f"{found.scores.cider_d:.1f}"
-    )
 
 
 def _is_over(phase: Phase, checkpoint: Checkpoint) -> bool:

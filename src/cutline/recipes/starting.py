@@ -26,6 +26,8 @@ Values = Mapping[str, Mapping[str, Any]]
 STARTED_FROM: Final = "started_from"
 """Key of a bundle's details: the model that its training started from."""
 
+_SCORE: Final = "val_cider_d"
+
 _FIXED: Final[Mapping[str, tuple[str, ...]]] = {
     "decoder": ("name", "embedding_units", "lstm_units", "attention_units", "sentinel"),
     "encoder": ("name", "features"),
@@ -120,7 +122,7 @@ def reload_start(folder: Path, options: RunConfig) -> StartModel | None:
             f"{folder}: --resume needs the model that training started from: {error}; put it back, or start "
             "a new run"
         ) from None
-    if start is not None and layout.saved_facts(folder / layout.START) != start.facts():
+    if start is not None and not start.facts().items() <= layout.saved_facts(folder / layout.START).items():
         raise RunError(
             f"{folder}: --resume with another start: {options.start.model} has changed; put it back as it "
             "was, or start a new run"
@@ -132,6 +134,18 @@ def keep_start(folder: Path, start: StartModel | None) -> None:
     """Write into a run what it starts from, for :func:`reload_start`."""
     if start is not None:
         write_json(folder / layout.START, start.facts())
+
+
+def score_of_start(folder: Path) -> float | None:
+    """Return the val CIDEr-D of the model that a run started from; None when it was not measured yet."""
+    found = layout.saved_facts(folder / layout.START).get(_SCORE)
+    return float(found) if isinstance(found, int | float) else None
+
+
+def keep_score_of_start(folder: Path, cider_d: float) -> None:
+    """Write the val CIDEr-D of the model that a run started from beside what it is."""
+    path = folder / layout.START
+    write_json(path, {**layout.saved_facts(path), _SCORE: cider_d})
 
 
 def start_values(model: str) -> Values:

@@ -127,7 +127,7 @@ def _train_on(
     _tell_data(dataset, vocabulary, progress)
     if start:
         added = len(vocabulary) - len(start.bundle.vocabulary)
-        progress.note(f"training starts from {options.start.model}; {added:,} tokens are new to it")
+        progress.note(f"training starts from {options.start.model}; tokens new to it: {added:,}")
     encoder = start.encoder(options.encoder) if start else build_encoder(options.encoder, progress)
     if options.fine_tune.epochs and isinstance(encoder, Encoder):
         # Said now, not after the hours of the phase before it.

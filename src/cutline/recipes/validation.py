@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 from cutline.evaluation import ReadFeatures, caption_examples, make_scorer, texts_of
 from cutline.metrics import unique_share
@@ -10,7 +11,9 @@ from cutline.models.decoders import Decoder
 from cutline.models.sessions import DecoderSession
 from cutline.progress import Progress
 from cutline.recipes.corridor import Corridor
-from cutline.records import Example
+from cutline.recipes.extract import feature_reader
+from cutline.recipes.starting import keep_score_of_start, score_of_start
+from cutline.records import EpochRecord, Example
 from cutline.training.loop import Validation
 from cutline.writing import Writer
 
@@ -42,6 +45,39 @@ class Validator:
         texts = texts_of(hypotheses)
         samples = [(example.image_id, texts[example.image_id]) for example in self._examples[:_SAMPLES]]
         return Validation(self._scorer.score(texts), unique_share(list(texts.values())), samples)
+
+
+def validate_start(corridor: Corridor, validator: Validator, progress: Progress) -> float | None:
+    """Score the model that a run starts from, once, before its first epoch.
+
+    Args:
+        corridor: Its features are those of the model's encoder.
+        validator: Over the decoder, with the model's weights.
+        progress: Told the scores.
+
+    Returns:
+        Val CIDEr-D; None for a run that starts from initial weights.
+    """
+    if corridor.start is None:
+        return None
+    known = score_of_start(corridor.folder)
+    if known is None:
+        scores = validator.validate(feature_reader(corridor.store)).scores
+        known = scores.cider_d
+        keep_score_of_start(corridor.folder, known)
+        told = f"val captions BLEU-4 {scores.bleu_4:.1f}, CIDEr-D {known:.1f}"
+        progress.note(f"the model that training starts from: {told}")
+    return known
+
+
+def tell_gain(before: float | None, history: Sequence[EpochRecord], progress: Progress) -> None:
+    """Say when no epoch was better than the model that training started from."""
+    best = max((record.cider_d for record in history), default=0.0)
+    if before is not None and best < before:
+        progress.note(
+            "no epoch wrote better val captions than the model that training started from (CIDEr-D "
+            f"{before:.1f}, now {best:.1f}): a lower training.learning_rate or fewer epochs keep more of it"
+        )
 
 
 def _validation_examples(corridor: Corridor) -> list[Example]:
