@@ -114,7 +114,7 @@ PUBLIC_OPTIONS = {
     "export": [
         *("--out", "--format", "--onnxruntime-web", "--encoder-precision", "--decoder-precision"),
         *("--most-lost", "--data", "--images", "--overwrite"),
-        *("--no-captions", "--no-weights", "--vocabulary-size", "--licence", "--data-notes"),
+        *("--no-captions", "--no-weights", "--vocabulary-size", "--evaluation", "--licence", "--data-notes"),
     ],
     "models": [],
     "report": [],

@@ -123,6 +123,23 @@ def test_rare_tokens_may_stay_at_home(tmp_path):
     assert load_bundle(kept).vocabulary == whole.vocabulary
 
 
+def test_the_scores_of_an_evaluation_that_was_named_are_told(tmp_path):
+    bundle = load_bundle(MODEL)
+    result = replace(made_up_evaluation(tmp_path), split="val", decoding=describe_decoding(bundle.decoding))
+    write_json(tmp_path / "found" / "evaluation.json", asdict(result))
+    content = BundleContent(evaluations=(tmp_path / "found",))
+    out = export(MODEL, tmp_path / "told", "bundle", content=content).out
+    scores = load_bundle(out).details["scores"]["val"]
+    assert scores["cider_d"] == result.scores.cider_d
+    assert scores["exact"]
+    assert f"CIDEr-D {result.scores.cider_d:.1f}" in (out / "card.md").read_text(encoding="utf-8")
+    with pytest.raises(ConfigError, match="--evaluation is of the model as it is"):
+        export(MODEL, tmp_path / "other", "bundle", content=replace(content, vocabulary_size=5))
+    write_json(tmp_path / "found" / "evaluation.json", asdict(replace(result, decoding="by lot")))
+    with pytest.raises(ConfigError, match=r"captions were made by by lot, the model's own way is"):
+        export(MODEL, tmp_path / "other", "bundle", content=content)
+
+
 def test_a_vocabulary_of_markers_alone_is_refused():
     with pytest.raises(ConfigError, match="--vocabulary-size is 4, allowed is 5 or more"):
         BundleContent(vocabulary_size=4)

@@ -94,6 +94,15 @@ VocabularySize = Annotated[
     int | None,
     typer.Option(metavar="N", rich_help_panel=_GIVEN_AWAY, help="Keep the N most frequent tokens alone."),
 ]
+Evaluations = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--evaluation",
+        metavar="DIR",
+        rich_help_panel=_GIVEN_AWAY,
+        help="Folder of an evaluation of this model, to tell its scores; may be repeated.",
+    ),
+]
 Licence = Annotated[
     str | None,
     typer.Option(metavar="TEXT", rich_help_panel=_GIVEN_AWAY, help="Under what the model may be used."),
@@ -125,6 +134,7 @@ def export(
     no_captions: NoCaptions = False,
     no_weights: NoWeights = False,
     vocabulary_size: VocabularySize = None,
+    evaluation: Evaluations = None,
     licence: Licence = None,
     data_notes: DataNotes = None,
 ) -> int:
@@ -148,7 +158,7 @@ def export(
         encoder_precision=encoder_precision.value,
         decoder_precision=decoder_precision.value,
         most_lost=most_lost,
-        content=_content(no_captions, no_weights, licence, data_notes, vocabulary_size),
+        content=_content(no_captions, no_weights, licence, data_notes, vocabulary_size, evaluation),
         data=data,
         images=images,
         overwrite=overwrite,
@@ -184,9 +194,11 @@ def _content(
     licence: str | None,
     data_notes: str | None,
     vocabulary_size: int | None,
+    evaluations: list[Path] | None,
 ) -> BundleContent | None:
     """Return what was asked for of a bundle; None where nothing was."""
     from cutline.recipes.export_bundle import BundleContent
 
-    content = BundleContent(not no_captions, not no_weights, licence, data_notes, vocabulary_size)
+    own = tuple(evaluations or ())
+    content = BundleContent(not no_captions, not no_weights, licence, data_notes, vocabulary_size, own)
     return None if content == BundleContent() else content

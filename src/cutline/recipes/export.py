@@ -114,8 +114,8 @@ def export(
     _require_that_options_fit(format, runtime, precisions, data, images)
     if content is not None and format != "bundle":
         raise ConfigError(
-            "--no-captions, --no-weights, --vocabulary-size, --licence and --data-notes are for --format "
-            f"bundle alone, found --format {format}; leave them out"
+            "--no-captions, --no-weights, --vocabulary-size, --evaluation, --licence and --data-notes are "
+            f"for --format bundle alone, found --format {format}; leave them out"
         )
     folder = Path(out).resolve()
     _require_apart(folder, [model, *(given for given in (data, images, runtime) if given is not None)])

@@ -48,6 +48,8 @@ class BundleContent:
         data_notes: What to know of the training data; likewise.
         vocabulary_size: Keep so many of the tokens at the most, markers included: the most frequent ones of
             the training that made the vocabulary. None keeps all.
+        evaluations: Folders that ``cutline evaluate`` wrote of this very model, whose scores it is to tell;
+            those of its run are found without.
     """
 
     captions: bool = True
@@ -55,6 +57,7 @@ class BundleContent:
     licence: str | None = None
     data_notes: str | None = None
     vocabulary_size: int | None = None
+    evaluations: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a vocabulary without words."""
@@ -95,7 +98,8 @@ def export_bundle(
         bundle = _with_fewer_tokens(_without_captions(bundle, content), content)
         bundle, found = with_precisions(bundle, precisions, model, data, images, progress, most_lost)
         bundle = _trimmed(bundle, content)
-        details = {**bundle.details, EXPORTED: f"cutline {__version__}", **_scores(model, bundle)}
+        scores = _own_scores(content, precisions, bundle) or _scores(model, bundle)
+        details = {**bundle.details, EXPORTED: f"cutline {__version__}", **scores}
         details.setdefault("name", _name(model, out))
         bundle = replace(bundle, details=details)
         stage.advance(1)
@@ -196,6 +200,30 @@ def _scores(model: Path, exported: Bundle) -> dict[str, Any]:
                 if (result.decoding, result.data_fingerprint) == (describe_decoding(exported.decoding), data):
                     found[result.split] = _facts(result)
     return {"scores": found} if found else {}
+
+
+def _own_scores(
+    content: BundleContent, precisions: Mapping[Part, Precision], bundle: Bundle
+) -> dict[str, Any]:
+    """Return what the evaluations that were named found; they must be of the model as it is exported."""
+    if not content.evaluations:
+        return {}
+    if "int8" in precisions.values() or content.vocabulary_size is not None:
+        raise ConfigError(
+            "--evaluation is of the model as it is, and this export makes another one of it; export first, "
+            "evaluate what was exported, and export that with its evaluation"
+        )
+    found = {}
+    for folder in content.evaluations:
+        result = load_evaluation(folder / EVALUATION)
+        if result.decoding != describe_decoding(bundle.decoding):
+            raise ConfigError(
+                f"{folder}: captions were made by {result.decoding}, the model's own way is "
+                f"{describe_decoding(bundle.decoding)}; evaluate it without --set"
+            )
+        # As it is, whatever its precision.
+        found[result.split] = {**_facts(result), "exact": True}
+    return {"scores": found}
 
 
 def _facts(result: EvaluationResult) -> dict[str, Any]:

@@ -136,7 +136,8 @@ def _scores(details: Mapping[str, Any]) -> Iterator[str]:
         interval = f" ({_score(ends.get('low'))} to {_score(ends.get('high'))})" if ends else ""
         yield (
             f"{_line(split)}, {_count(scores.get('images'))} images: CIDEr-D {_score(scores.get('cider_d'))}"
-            f"{interval}, BLEU-4 {_score(scores.get('bleu_4'))}{scored}; `{_line(scores.get('signature'))}`"
+            f"{interval}, BLEU-4 {_score(scores.get('bleu_4'))}{'' if scores.get('exact') else scored}; "
+            f"`{_line(scores.get('signature'))}`"
         )
     for part, measured in _group(precision.get("measured")).items():
         figures = _group(measured)
