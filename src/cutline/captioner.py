@@ -147,6 +147,17 @@ def require_voters(bundle: Bundle, options: DecodingOptions) -> None:
         )
 
 
+def with_its_voters(bundle: Bundle, options: DecodingOptions) -> DecodingOptions:
+    """Return options that say which voters a bundle carries of those asked for; no consensus without any."""
+    if not bundle.has_voters:
+        # As the bundle of a run that was stopped before its end: captions are then the most probable ones.
+        return options.model_copy(update={"consensus": 0})
+    if options.consensus_by == "both" and (bundle.expected is None or bundle.neighbours is None):
+        carried = "learned" if bundle.neighbours is None else "neighbours"
+        return options.model_copy(update={"consensus_by": carried})
+    return options
+
+
 class Captioner:
     """Writes captions for images with a trained model.
 

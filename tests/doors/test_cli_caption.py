@@ -166,11 +166,12 @@ def test_without_a_model_the_newest_run_is_taken_and_named_once(here: Path) -> N
     assert result.stderr.count("runs/first") == 1
 
 
-def test_without_a_model_and_without_a_run_it_says_what_to_do() -> None:
+def test_without_a_model_and_a_run_the_one_that_comes_along_is_taken_and_named_once(
+    here: Path,
+) -> None:
     result = run("a.jpg")
-    assert result.exit_code == 2
-    (line,) = result.stderr.splitlines()
-    assert line.startswith("error: no --model given and no trained run in ./runs; pass --model MODEL")
+    assert result.exit_code == 0
+    assert result.stderr.count("flickr8k-lite0, which comes with cutline") == 1
 
 
 def test_odd_names_stay_in_their_line_and_column(here: Path) -> None:

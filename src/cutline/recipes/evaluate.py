@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from cutline.captioner import Captioner, require_voters
+from cutline.captioner import Captioner, require_voters, with_its_voters
 from cutline.config import DataOptions, DecodingOptions, TextOptions, validate
 from cutline.data.readers import read_dataset
 from cutline.data.splits import load_splits, require_split
@@ -183,13 +183,7 @@ def _options(bundle: Bundle, overrides: Mapping[str, Any]) -> ModelOptions:
     decoding = validate(DecodingOptions, values["decoding"])
     if overrides.get("decoding.consensus") or overrides.get("decoding.consensus_by"):
         require_voters(bundle, decoding)
-    if not bundle.has_voters:
-        # As the bundle of a run that was stopped before its end: captions are then the most probable ones,
-        # and that is what the results say.
-        decoding = decoding.model_copy(update={"consensus": 0})
-    elif decoding.consensus_by == "both" and (bundle.expected is None or bundle.neighbours is None):
-        carried = "learned" if bundle.neighbours is None else "neighbours"
-        decoding = decoding.model_copy(update={"consensus_by": carried})
+    decoding = with_its_voters(bundle, decoding)
     return ModelOptions(
         validate(DataOptions, values["data"]), validate(TextOptions, values["text"]), decoding
     )

@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from cutline import __version__
+from cutline.captioner import with_its_voters
 from cutline.errors import BundleError, ConfigError, DataError, ExportError, RunError
 from cutline.files import replacing, replacing_folder
 from cutline.progress import Progress
@@ -192,12 +193,13 @@ def _scores(model: Path, exported: Bundle) -> dict[str, Any]:
         return {}
     bundle = run / layout.BUNDLE / "manifest.json"
     data = exported.details.get("data", {}).get("fingerprint")
+    own = describe_decoding(with_its_voters(exported, exported.decoding))
     found = {}
     for path in sorted(run.glob(f"evaluation-*/{EVALUATION}")):
         if path.stat().st_mtime_ns >= bundle.stat().st_mtime_ns:
             with contextlib.suppress(DataError):
                 result = load_evaluation(path)
-                if (result.decoding, result.data_fingerprint) == (describe_decoding(exported.decoding), data):
+                if (result.decoding, result.data_fingerprint) == (own, data):
                     found[result.split] = _facts(result)
     return {"scores": found} if found else {}
 
@@ -216,10 +218,11 @@ def _own_scores(
     found = {}
     for folder in content.evaluations:
         result = load_evaluation(folder / EVALUATION)
-        if result.decoding != describe_decoding(bundle.decoding):
+        own = describe_decoding(with_its_voters(bundle, bundle.decoding))
+        if result.decoding != own:
             raise ConfigError(
-                f"{folder}: captions were made by {result.decoding}, the model's own way is "
-                f"{describe_decoding(bundle.decoding)}; evaluate it without --set"
+                f"{folder}: captions were made by {result.decoding}, the model's own way is {own}; "
+                "evaluate it without --set"
             )
         # As it is, whatever its precision.
         found[result.split] = {**_facts(result), "exact": True}
