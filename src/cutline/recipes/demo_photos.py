@@ -79,11 +79,8 @@ def caption_photos(folder: Path, progress: Progress) -> DemoPhotos:
     with progress.stage("captioning photos", len(files), "images") as stage:
         for sample, path in files:
             best = captioner.caption(path)[0]
-            found.append(
-                CaptionedPhoto(
-                    *(sample.name, str(path), best.text, best.confidence, sample.credit, sample.licence)
-                )
-            )
+            said = (best.text, best.confidence, sample.credit, sample.licence, bool(best.unlike_training))
+            found.append(CaptionedPhoto(sample.name, str(path), *said))
             stage.advance()
     write_text(folder / PAGE, render_demo_photos(found, DEFAULT, source))
     lines = (
@@ -95,7 +92,9 @@ def caption_photos(folder: Path, progress: Progress) -> DemoPhotos:
 
 
 def _sure(photo: CaptionedPhoto) -> str:
-    return "" if photo.confidence is None else f" ({chance(photo.confidence)} sure)"
+    facts = [f"{chance(photo.confidence)} sure"] if photo.confidence is not None else []
+    facts += ["unlike its training photos"] if photo.unlike_training else []
+    return f" ({', '.join(facts)})" if facts else ""
 
 
 def _sample_files() -> tuple[list[tuple[SamplePhoto, Path]], str]:

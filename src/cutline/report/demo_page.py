@@ -24,6 +24,7 @@ class CaptionedPhoto:
         confidence: 0..1, that the caption is acceptable; None where the model does not say.
         credit: What it shows and who made it.
         licence: On what terms it may be shown.
+        unlike_training: Whether the model says that it was trained on images of another kind.
     """
 
     name: str
@@ -32,6 +33,7 @@ class CaptionedPhoto:
     confidence: float | None
     credit: str
     licence: str
+    unlike_training: bool = False
 
 
 def render_demo_photos(photos: Sequence[CaptionedPhoto], model: str, source: str) -> str:
