@@ -212,6 +212,7 @@ def test_it_is_told_when_no_epoch_is_better_than_the_start(from_light):
     assert f"(CIDEr-D {best + 1:.1f}, now {best:.1f})" in note
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_ends_like_one_that_was_not(from_light, light, tiles, tmp_path):
     folder = tmp_path / "run"
     stopped = ActingProgress("epoch 2", 2, interrupt)
