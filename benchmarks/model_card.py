@@ -1,10 +1,10 @@
 """What a model card tells beside the scores: what captions are like, and whom they name.
 
-    .venv/bin/python benchmarks/model_card.py RUN/evaluation-val/captions.json flickr8k/captions.csv --split val
+    .venv/bin/python benchmarks/model_card.py runs/first/evaluation-val/captions.json captions.csv --split val
 
-Prints, for the captions of a model and for the references of the same images: the share with a word that names men
-or boys, women or girls (the table of ``cutline check``), how many differ, how many words they use, and how many end
-in an English function word, as no caption of the models in the docs may.
+Prints, for the captions of a model and for the references of the same images: the share with a word that
+names men or boys, women or girls (the table of ``cutline check``), how many differ, how many words they use,
+and how many end in an English function word.
 """
 
 from __future__ import annotations

@@ -18,7 +18,6 @@ import argparse
 import csv
 import io
 import re
-import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -83,16 +82,18 @@ def write_table(path: Path, rows: Iterable[Row]) -> None:
     write_text(path, text.getvalue())
 
 
-def trained(rows: list[Row], images: Path, run: Path, options: Mapping[str, Any]) -> float:
-    """Train a run on rows unless it is there; return the seconds it took, 0 where it was there."""
+def trained(rows: list[Row], images: Path, run: Path, options: Mapping[str, Any]) -> None:
+    """Train a run on rows unless it is there."""
     if (run / "report-done").exists():
-        return 0.0
+        return
     table = run.with_suffix(".csv")
     write_table(table, rows)
-    begun = time.perf_counter()
-    train(table, "attend", run, images=images, overrides=dict(options), resume=(run / "config.toml").exists())
-    (run / "report-done").write_text(f"{time.perf_counter() - begun:.0f}\n")
-    return time.perf_counter() - begun
+    found = train(
+        table, "attend", run, images=images, overrides=dict(options), resume=(run / "config.toml").exists()
+    )
+    if found.interrupted:
+        raise KeyboardInterrupt
+    write_text(run / "report-done", "")
 
 
 def scored(run: Path, other: Path | None = None) -> ScoreReport:

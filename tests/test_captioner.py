@@ -15,12 +15,13 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.fakes import ScriptedStepModel
+from tests.golden.make_bundles import FOLDER
 
-from cutline.captioner import Captioner, measure_signals
+from cutline.captioner import Captioner, measure_signals, with_its_voters
 from cutline.config import DecoderOptions, DecodingOptions
 from cutline.data.feature_store import FeatureStore
 from cutline.errors import BundleError, ConfigError, ImageError
-from cutline.runtime import Bundle
+from cutline.runtime import Bundle, load_bundle
 from cutline.runtime.confidence import Confidence, TrainingFeatures
 from cutline.text import Tokenizer, Vocabulary
 from cutline.text.vocabulary import SPECIALS
@@ -384,3 +385,12 @@ def test_wishes_hold_for_what_is_explained(files):
 
 def test_a_picture_without_a_file_is_explained_too(files):
     assert captioner(Session()).explain(np.zeros((4, 6, 3), np.uint8)).image == ""
+
+
+@pytest.mark.parametrize("asked", ["both", "learned", "neighbours"])
+def test_the_voters_that_are_named_are_those_that_are_carried(asked):
+    options = DecodingOptions(consensus=3, consensus_by=asked)
+    whole = load_bundle(FOLDER / "version_3.zip")
+    assert whole.neighbours is not None
+    assert with_its_voters(whole, options).consensus_by == "neighbours"
+    assert with_its_voters(replace(whole, neighbours=None), options).consensus == 0

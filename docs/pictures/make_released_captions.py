@@ -25,7 +25,7 @@ INK, PAPER, FAINT = "#1f2328", "#ffffff", "#656d76"
 
 def main() -> None:
     """Caption the photos and write the picture."""
-    parser = argparse.ArgumentParser(description="Make the picture of photos captioned by the released model.")
+    parser = argparse.ArgumentParser(description="Make the picture of photos with their captions.")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("released_captions.jpg"))
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:

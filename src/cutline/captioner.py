@@ -152,7 +152,7 @@ def with_its_voters(bundle: Bundle, options: DecodingOptions) -> DecodingOptions
     if not bundle.has_voters:
         # As the bundle of a run that was stopped before its end: captions are then the most probable ones.
         return options.model_copy(update={"consensus": 0})
-    if options.consensus_by == "both" and (bundle.expected is None or bundle.neighbours is None):
+    if bundle.expected is None or bundle.neighbours is None:
         carried = "learned" if bundle.neighbours is None else "neighbours"
         return options.model_copy(update={"consensus_by": carried})
     return options
@@ -209,7 +209,7 @@ class Captioner:
                 wished for and the model carries no captions of training images.
         """
         options = wishes.options(self.bundle.decoding)
-        if wishes.decoding.get("consensus"):
+        if wishes.decoding.get("consensus") or "consensus_by" in wishes.decoding:
             require_voters(self.bundle, options)
         filters_of(options, self.vocabulary, wishes)
         return self._changed(self.bundle, wishes)

@@ -140,6 +140,28 @@ def test_the_scores_of_an_evaluation_that_was_named_are_told(tmp_path):
         export(MODEL, tmp_path / "other", "bundle", content=content)
 
 
+def test_scores_do_not_travel_to_another_model(tmp_path, monkeypatch):
+    pytest.importorskip("tensorflow")
+    bundle = load_bundle(MODEL)
+    result = replace(made_up_evaluation(tmp_path), split="val", decoding=describe_decoding(bundle.decoding))
+    write_json(tmp_path / "found" / "evaluation.json", asdict(result))
+    told = export(
+        MODEL, tmp_path / "told", "bundle", content=BundleContent(evaluations=(tmp_path / "found",))
+    ).out
+    again = export(told, tmp_path / "again", "bundle").out
+    assert load_bundle(again).details["scores"]["val"]["exact"]
+    few = export(told, tmp_path / "few", "bundle", content=BundleContent(vocabulary_size=5)).out
+    assert "scores" not in load_bundle(few).details
+    monkeypatch.setattr(quantising, "_cider_d", lambda *_: 50.0)
+    data = photos_with_captions(tmp_path, WORDS)
+    small = export(told, tmp_path / "small", "bundle", decoder_precision="int8", data=data).out
+    found = load_bundle(small).details["scores"]["val"]
+    assert "exact" not in found
+    assert found["cider_d"] == result.scores.cider_d
+    with pytest.raises(ExportError, match="its decoder is int8 already"):
+        export(small, tmp_path / "fewer", "bundle", content=BundleContent(vocabulary_size=5))
+
+
 def test_a_vocabulary_of_markers_alone_is_refused():
     with pytest.raises(ConfigError, match="--vocabulary-size is 4, allowed is 5 or more"):
         BundleContent(vocabulary_size=4)

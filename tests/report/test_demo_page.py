@@ -16,7 +16,9 @@ from cutline.report import CaptionedPhoto, render_demo_photos
 def photos(tmp_path: Path) -> list[CaptionedPhoto]:
     Image.new("L", (60, 40), 90).save(tmp_path / "grey.png")
     return [
-        CaptionedPhoto("grey.png", str(tmp_path / "grey.png"), "a <b>dog</b>", 0.875, "by A & B", "CC0", True),
+        CaptionedPhoto(
+            "grey.png", str(tmp_path / "grey.png"), "a <b>dog</b>", 0.875, "by A & B", "CC0", True
+        ),
         CaptionedPhoto("gone.png", str(tmp_path / "gone.png"), "", None, "by C", "public domain"),
     ]
 
@@ -24,7 +26,14 @@ def photos(tmp_path: Path) -> list[CaptionedPhoto]:
 def test_each_photo_has_its_caption_credit_and_licence(photos: list[CaptionedPhoto]) -> None:
     page = render_demo_photos(photos, "flickr8k-lite0", "some-package 1.2")
     first, second = (html.unescape(card) for card in re.findall(r"<figure.*?</figure>", page, re.DOTALL))
-    for told in ('src="data:image/webp;base64,', ">a <b>dog</b></p>", "by A & B; CC0", "88", "grey.", "unlike its"):
+    for told in (
+        'src="data:image/webp;base64,',
+        ">a <b>dog</b></p>",
+        "by A & B; CC0",
+        "88",
+        "grey.",
+        "unlike its",
+    ):
         assert told in first
     for told in ("no caption", "by C; public domain", "gone."):
         assert told in second

@@ -236,9 +236,11 @@ def chosen_model(model: str | None, screen: Screen) -> str:
     if newest is not None:
         screen.progress.note(f"model: {newest} (the newest run in runs/; choose another with --model)")
         return str(newest)
-    if released_path(DEFAULT) is not None:
+    released = released_path(DEFAULT)
+    if released is not None:
         screen.progress.note(f"model: {DEFAULT}, which comes with cutline (choose another with --model)")
-        return DEFAULT
+        # Not its name: a folder here may be called so.
+        return str(released)
     raise RunError(
         "no --model given and no trained run in ./runs; pass --model MODEL, or train one: cutline train"
     )

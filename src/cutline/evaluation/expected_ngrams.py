@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from cutline.evaluation.captioning import ReadFeatures
 from cutline.evaluation.scoring import plain_captions
+from cutline.evaluation.training_features import in_any_order
 from cutline.metrics import DocumentFrequencies
 from cutline.metrics.ngrams import ORDERS
 from cutline.progress import Progress
@@ -31,10 +32,12 @@ Floats = NDArray[np.float32]
 # Images whose n-grams are held at once: 20 MB with as many n-grams as there may be.
 _BLOCK: Final = 256
 _NGRAMS: Final = 20_000
+_IMAGES: Final = 20_000
 _LEAST: Final = 3
 _AXES: Final = 256
 # Of features of length 1. Chosen on the val captions of Flickr8k; half or twice of it changes little.
 _RIDGE: Final = 1.0
+_LEAST_SPREAD: Final = 0.1
 _LARGEST: Final = 127
 # Of the weights' root mean square: captions stay the same, and a packed file takes half the room.
 _COARSE: Final = 0.5
@@ -47,7 +50,8 @@ def learn_expected(
     """Learn to foretell the n-grams of references.
 
     N-grams of at least three images are learned, at most 20,000: the most frequent ones. What they weigh on
-    average is left out: captions that fit every image would else be favoured.
+    average is left out: captions that fit every image would else be favoured. Of more than 20,000 images as
+    many are taken; which ones depends on their digests alone.
 
     Args:
         read: Digests to features, (N, D) or (N, R, D).
@@ -56,8 +60,9 @@ def learn_expected(
         progress: Told about every image, twice.
 
     Returns:
-        The model; None where no n-gram stands in three images.
+        The model; None where no n-gram stands in three images, or all images look the same.
     """
+    examples = sorted(examples, key=lambda example: in_any_order(example.digest))[:_IMAGES]
     captions = [plain_captions(example) for example in examples]
     frequencies = _frequent(frequencies_of(captions, tokenizer))
     number = sum(map(len, frequencies.counts()))
@@ -69,7 +74,9 @@ def learn_expected(
             vectors.append(pooled(read([example.digest for example in examples[at : at + _BLOCK]])))
             stage.advance(len(vectors[-1]))
         found = np.concatenate(vectors)
-        mean, scale = found.mean(axis=0), np.maximum(found.std(axis=0), _TINY)
+        mean, spread = found.mean(axis=0), found.std(axis=0)
+        # A feature that hardly varies here would outweigh all others in an image where it does.
+        scale = np.maximum(spread, max(_TINY, _LEAST_SPREAD * float(np.median(spread))))
         images = standardised(found, mean, scale)
         products = np.zeros((images.shape[1], number), np.float32)
         for at in range(0, len(examples), _BLOCK):
@@ -77,6 +84,8 @@ def learn_expected(
             products += block.T @ _weights(captions[at : at + _BLOCK], frequencies, number, tokenizer)
             stage.advance(len(block))
     axes, weights = _regression(images.T @ images, products, len(examples))
+    if not axes.size or not np.abs(weights).max() > _TINY:
+        return None
     small_axes, own = _rounded(axes)
     small_weights, others = _rounded(weights, _COARSE * float(np.sqrt(np.mean(np.square(weights)))))
     counted = frequencies.to_arrays()

@@ -33,7 +33,7 @@ def summarise_features(read: ReadFeatures, digests: Sequence[str]) -> TrainingFe
         read: Digests to features, (N, D) or (N, R, D).
         digests: Of the training images, one at least.
     """
-    return _summarise(read, sorted(digests, key=_in_any_order)[:_IMAGES])
+    return _summarise(read, sorted(digests, key=in_any_order)[:_IMAGES])
 
 
 def collect_neighbours(
@@ -49,7 +49,7 @@ def collect_neighbours(
         tokenizer: Of the model: then the n-grams of the captions are counted beforehand.
     """
     by_digest = {example.digest: example for example in examples}
-    chosen = sorted(by_digest, key=_in_any_order)[:_NEIGHBOURS]
+    chosen = sorted(by_digest, key=in_any_order)[:_NEIGHBOURS]
     found = [by_digest[digest] for digest in chosen]
     captions = tuple(map(plain_captions, found))
     frequencies = {}
@@ -61,7 +61,8 @@ def collect_neighbours(
     )
 
 
-def _in_any_order(digest: str) -> bytes:
+def in_any_order(digest: str) -> bytes:
+    """Return a key by which images come in an order that has nothing to do with what they show."""
     return hashlib.sha256(digest.encode()).digest()
 
 

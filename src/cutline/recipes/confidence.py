@@ -52,24 +52,33 @@ def keep_neighbours(folder: Path, dataset: Dataset, read: ReadFeatures, progress
 def keep_expected(folder: Path, dataset: Dataset, read: ReadFeatures, progress: Progress) -> None:
     """Learn what people would write about an image, and keep it in the best bundle of a run.
 
-    A bundle that carries it is left as it is; so is one of too few train images.
+    A bundle that carries it is left as it is; so is one of too few train images. Where it changes which
+    captions are written, a confidence that was fitted to others goes, to be fitted again.
 
     Args:
         folder: The run.
         dataset: All examples, with splits and digests.
         read: Their features.
-        progress: Told about the work.
+        progress: Told about the work, and of too few images where nothing else votes.
 
     Raises:
         BundleError: The bundle is missing or damaged.
     """
     bundle = load_bundle(folder / layout.BUNDLE)
-    train = dataset.of_split("train")
-    if bundle.expected is not None or len(train) < FEWEST_EXPECTED:
+    if bundle.expected is not None:
         return
-    expected = learn_expected(read, train, bundle.vocabulary.tokenizer, progress)
+    train, asked = dataset.of_split("train"), bundle.decoding.consensus
+    expected = None
+    if len(train) >= FEWEST_EXPECTED:
+        expected = learn_expected(read, train, bundle.vocabulary.tokenizer, progress)
     if expected is not None:
-        update_bundle(replace(bundle, expected=expected), folder / layout.BUNDLE)
+        confidence = None if asked and bundle.decoding.consensus_by != "neighbours" else bundle.confidence
+        update_bundle(replace(bundle, expected=expected, confidence=confidence), folder / layout.BUNDLE)
+    elif asked and bundle.neighbours is None:
+        progress.note(
+            f"no consensus: learning what votes takes {FEWEST_EXPECTED} train images with words in common, "
+            f"found {len(train):,}, and captions were not to be kept"
+        )
 
 
 def keep_confidence(folder: Path, dataset: Dataset, read: ReadFeatures, progress: Progress) -> None:

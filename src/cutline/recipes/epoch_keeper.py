@@ -19,10 +19,10 @@ from cutline.models.sessions import decoder_arrays
 from cutline.progress import Progress
 from cutline.recipes import run_folder as layout
 from cutline.recipes.corridor import Corridor
-from cutline.recipes.starting import STARTED_FROM
 from cutline.records import EpochRecord
 from cutline.report.curves import curves_png
 from cutline.runtime import Bundle, load_bundle, save_bundle
+from cutline.runtime.bundle import STARTED_FROM
 from cutline.runtime.onnx_session import OnnxEncoder
 from cutline.runtime.saving import save_encoder, update_bundle
 from cutline.training.checkpoints import Checkpoint, save_checkpoint

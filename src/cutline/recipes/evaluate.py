@@ -96,7 +96,10 @@ def evaluate(
     encoders = [one.encoder for one in encoding_sessions(captioner.session)]
     training, notes = _training_images(dataset, known, captioner.bundle)
     if captioner.bundle.decoding.consensus and not captioner.bundle.has_voters:
-        notes = (*notes, "no consensus: the model carries no captions of training images; go on with its run")
+        notes = (
+            *notes,
+            "no consensus: the model carries no captions of training images, nor what was learned from them",
+        )
     training = _encoded(encoders[0], replace(dataset, examples=training), progress)
     with ExitStack() as open_stores:
         stores = []

@@ -22,13 +22,14 @@ from cutline.recipes.quantising import (
     Part,
     PartPrecision,
     Precision,
+    precision_of,
     require_tensorflow,
     with_precisions,
 )
 from cutline.recipes.results import EVALUATION, load_evaluation
 from cutline.records import Dataset, EvaluationResult
 from cutline.runtime import Bundle, load_bundle
-from cutline.runtime.bundle import find_bundle, require_weights
+from cutline.runtime.bundle import STARTED_FROM, find_bundle, require_weights
 from cutline.runtime.bundle_files import ZIP, is_zip
 from cutline.runtime.onnx_session import OnnxSession
 from cutline.runtime.saving import write_files, write_zipped
@@ -94,13 +95,19 @@ def export_bundle(
         RunError: Something else than such an export is in the way.
     """
     _require_free(out, overwrite)
+    evaluations = _named_evaluations(content, precisions)
     with progress.stage("exporting to bundle", 2, "steps") as stage:
-        bundle = _with_graphs(load_bundle(find_bundle(model)), content, progress)
-        bundle = _with_fewer_tokens(_without_captions(bundle, content), content)
+        whole = _with_graphs(load_bundle(find_bundle(model)), content, progress)
+        bundle = _with_fewer_tokens(_without_captions(whole, content), content)
+        cut = bundle.vocabulary != whole.vocabulary
         bundle, found = with_precisions(bundle, precisions, model, data, images, progress, most_lost)
         bundle = _trimmed(bundle, content)
-        scores = _own_scores(content, precisions, bundle) or _scores(model, bundle)
-        details = {**bundle.details, EXPORTED: f"cutline {__version__}", **scores}
+        scores = _own_scores(evaluations, bundle) or ({} if cut else _scores(model, bundle))
+        known = {key: value for key, value in bundle.details.items() if key != "scores"}
+        if not cut and describe_decoding(bundle.decoding) == describe_decoding(whole.decoding):
+            small = any(part.images and part.name == "int8" for part in found.values())
+            known |= _kept_scores(bundle, small)
+        details = {**known, EXPORTED: f"cutline {__version__}", **scores}
         details.setdefault("name", _name(model, out))
         bundle = replace(bundle, details=details)
         stage.advance(1)
@@ -156,6 +163,16 @@ def _with_fewer_tokens(bundle: Bundle, content: BundleContent) -> Bundle:
     if size is None or size >= bundle.vocabulary_size:
         return bundle
     require_weights(bundle, encoder=False)
+    if precision_of(bundle, "decoder") == "int8":
+        raise ExportError(
+            f"{bundle.folder}: its decoder is int8 already, and --vocabulary-size is for float32; take the "
+            "model that it was made from"
+        )
+    if STARTED_FROM in bundle.details:
+        raise ExportError(
+            f"{bundle.folder}: its vocabulary was extended when training started from another model: the "
+            "last tokens are new words, not rare ones; leave --vocabulary-size out"
+        )
     require_tensorflow("a bundle with fewer tokens")
     from cutline.exporting import decoder_files
     from cutline.models.new_tokens import with_first_tokens
@@ -204,21 +221,23 @@ def _scores(model: Path, exported: Bundle) -> dict[str, Any]:
     return {"scores": found} if found else {}
 
 
-def _own_scores(
-    content: BundleContent, precisions: Mapping[Part, Precision], bundle: Bundle
-) -> dict[str, Any]:
-    """Return what the evaluations that were named found; they must be of the model as it is exported."""
-    if not content.evaluations:
-        return {}
-    if "int8" in precisions.values() or content.vocabulary_size is not None:
+def _named_evaluations(
+    content: BundleContent, precisions: Mapping[Part, Precision]
+) -> dict[Path, EvaluationResult]:
+    """Read the evaluations that were named; they must be of the model as it is exported."""
+    if content.evaluations and ("int8" in precisions.values() or content.vocabulary_size is not None):
         raise ConfigError(
             "--evaluation is of the model as it is, and this export makes another one of it; export first, "
             "evaluate what was exported, and export that with its evaluation"
         )
+    return {folder: load_evaluation(folder / EVALUATION) for folder in content.evaluations}
+
+
+def _own_scores(evaluations: Mapping[Path, EvaluationResult], bundle: Bundle) -> dict[str, Any]:
+    """Return what the evaluations that were named found."""
     found = {}
-    for folder in content.evaluations:
-        result = load_evaluation(folder / EVALUATION)
-        own = describe_decoding(with_its_voters(bundle, bundle.decoding))
+    own = describe_decoding(with_its_voters(bundle, bundle.decoding))
+    for folder, result in evaluations.items():
         if result.decoding != own:
             raise ConfigError(
                 f"{folder}: captions were made by {result.decoding}, the model's own way is {own}; "
@@ -226,7 +245,22 @@ def _own_scores(
             )
         # As it is, whatever its precision.
         found[result.split] = {**_facts(result), "exact": True}
-    return {"scores": found}
+    return {"scores": found} if found else {}
+
+
+def _kept_scores(bundle: Bundle, small: bool) -> dict[str, Any]:
+    """Return the scores that a bundle tells already; made smaller, it is no longer what was scored."""
+    known = bundle.details.get("scores")
+    if not isinstance(known, Mapping):
+        return {}
+    if not small:
+        return {"scores": known}
+    plain = {
+        split: {name: value for name, value in facts.items() if name != "exact"}
+        for split, facts in known.items()
+        if isinstance(facts, Mapping)
+    }
+    return {"scores": plain}
 
 
 def _facts(result: EvaluationResult) -> dict[str, Any]:

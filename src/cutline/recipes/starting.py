@@ -23,9 +23,6 @@ from cutline.text import Vocabulary
 
 Values = Mapping[str, Mapping[str, Any]]
 
-STARTED_FROM: Final = "started_from"
-"""Key of a bundle's details: the model that its training started from."""
-
 _SCORE: Final = "val_cider_d"
 
 _FIXED: Final[Mapping[str, tuple[str, ...]]] = {
@@ -177,6 +174,9 @@ def require_fixed(model: str, values: Values, options: RunConfig, asked: Mapping
         asked: ``group.key`` → value of what was asked for.
     """
     found = options.model_dump()
+    if asked.get("text.level") == "auto":
+        # Whatever it is there.
+        found["text"]["level"] = values["text"]["level"]
     changed = [
         f"{group}.{key} is {values[group][key]!r} there, asked for {found[group][key]!r}"
         for group, keys in _FIXED.items()

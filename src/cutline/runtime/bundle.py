@@ -72,6 +72,9 @@ __all__ = [
 PRECISION: Final = "precision"
 """Key of a bundle's details: what its networks compute with, and what that costs."""
 
+STARTED_FROM: Final = "started_from"
+"""Key of a bundle's details: the model that its training started from."""
+
 _TRIES: Final = 3
 
 

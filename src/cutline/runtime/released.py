@@ -97,8 +97,10 @@ def card_of_released(name: str) -> str:
 
 def refuse_released(bundle: Path) -> None:
     """Raise BundleError for a bundle that comes with cutline: it is the same for everyone, and stays so."""
-    name = bundle.stem
-    if released_path(name) == bundle:
+    place = bundle.resolve()
+    name = place.stem
+    known = released_path(name)
+    if known is not None and known.resolve() == place:
         raise BundleError(
             f"{name}: comes with cutline and is not changed; change a copy, written with: "
             f"cutline export {name} --format bundle --out my-{name}.zip"
