@@ -77,6 +77,16 @@ def test_train_without_options_leaves_everything_to_the_recipe(monkeypatch: pyte
     ]
 
 
+@pytest.mark.parametrize(("test_images", "told"), [(0, " --split val"), (3, "")])
+def test_without_test_images_the_val_split_is_named_to_be_scored(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, test_images: int, told: str
+) -> None:
+    (tmp_path / "data.json").write_text(json.dumps({"images_per_split": {"val": 9, "test": test_images}}))
+    StubRecipe.put(monkeypatch, "train", "train", trained(folder=str(tmp_path)))
+    result = run("train", "captions.csv")
+    assert result.stderr.splitlines()[0] == f"next: cutline evaluate {tmp_path} captions.csv{told}"
+
+
 def test_what_comes_next_can_be_copied(monkeypatch: pytest.MonkeyPatch) -> None:
     StubRecipe.put(monkeypatch, "train", "train", trained(folder="my run"))
     result = run("train", "captions.csv", "--images", "my photos")

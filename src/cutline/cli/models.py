@@ -55,7 +55,8 @@ def _line(model: ReleasedModel) -> str:
         for split, found in model.scores.items()
         if "cider_d" in found
     )
-    licence = " ".join(model.licence.split()) or "no licence was stated"
+    # All of it stands on the card.
+    licence = " ".join(model.licence.split(";")[0].split()) or "no licence was stated"
     return f"{model.name}: {model.bytes / 2**20:.1f} MiB, {model.encoder}; {scores or 'no scores'}; {licence}"
 
 

@@ -20,6 +20,7 @@ from cutline.cli.options import (
     reading_overrides,
 )
 from cutline.cli.screen import Screen, failed_items
+from cutline.errors import RunError
 from cutline.records import Run
 
 RunFolder = Annotated[
@@ -120,10 +121,21 @@ def _show(screen: Screen, run: Run, data: str, images: Path | None) -> int:
         return INTERRUPTED
     if _hardly_differ(run):
         screen.progress.note(_ADVICE)
-    scoring = shlex.join(["cutline", "evaluate", run.folder, data, *where])
+    scoring = shlex.join(["cutline", "evaluate", run.folder, data, *where, *_split_to_score(run)])
     screen.progress.note(f"next: {scoring}")
     screen.progress.note(f"then: cutline caption PHOTO... --model {shlex.quote(run.folder)}")
     return SOME_FAILED if failed_items(run.problems) else DONE
+
+
+def _split_to_score(run: Run) -> list[str]:
+    """Name the val split where there are no test images."""
+    from cutline.recipes import run_folder as layout
+
+    try:
+        splits = layout.saved_facts(Path(run.folder) / layout.DATA).get("images_per_split", {})
+    except RunError:
+        return []
+    return [] if splits.get("test", 1) else ["--split", "val"]
 
 
 def _hardly_differ(run: Run) -> bool:

@@ -144,7 +144,8 @@ def _train_on(
             keep_start(folder, start)
             layout.write_run(folder, options, readable, vocabulary, encoder.fingerprint())
             if readable.problems:
-                count = f"{len(readable.problems):,} rows or images left out or mended"
+                number = len(readable.problems)
+                count = f"{number:,} {'row or image' if number == 1 else 'rows or images'} left out or mended"
                 progress.warn(f"{count}; see {folder / layout.PROBLEMS}")
         corridor = Corridor(folder, options, readable, vocabulary, encoder, store, start=start)
         return train_phases(corridor, resume, progress)
