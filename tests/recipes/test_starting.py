@@ -15,16 +15,17 @@ from tests.recipes.conftest import World, write_table
 
 from cutline.captioner import Captioner
 from cutline.config import RunConfig, read_toml, validate
+from cutline.data.splits import save_splits
 from cutline.errors import BundleError, ConfigError, CutlineError, ExportError, RunError
 from cutline.models.encoders import Encoder
 from cutline.recipes import quantising
 from cutline.recipes.export import export
 from cutline.recipes.export_bundle import BundleContent
 from cutline.recipes.run_options import Asked, new_options
-from cutline.recipes.starting import load_start
+from cutline.recipes.starting import load_start, warn_of_known_images
 from cutline.recipes.train import train
 from cutline.recipes.validation import tell_gain
-from cutline.records import Run
+from cutline.records import Dataset, Example, Run
 from cutline.runtime import load_bundle, open_session
 from cutline.runtime.onnx_session import OnnxEncoder
 
@@ -261,3 +262,22 @@ def test_an_int8_encoder_is_taken_as_it_captions_unless_it_is_to_be_trained(
         start = load_start(options)
         assert start is not None
         assert isinstance(start.encoder(options.encoder), kind)
+
+
+@pytest.mark.parametrize(("now", "told"), [("val", 1), ("test", 1), ("train", 0)])
+def test_images_that_the_model_has_learned_are_no_test_of_it(tmp_path, now, told):
+    def dataset(split: str) -> Dataset:
+        examples = [Example("new.png", "new.png", ("a dot",), "val", "b" * 64)]
+        return Dataset(
+            (Example("old.png", "old.png", ("a dot",), split, "a" * 64), *examples), "t.csv", "table"
+        )
+
+    save_splits(dataset("train"), tmp_path / "split.csv")
+    progress = ActingProgress()
+    warn_of_known_images(str(tmp_path), dataset(now), progress)
+    assert len(progress.warnings) == told
+    assert all(
+        text.startswith("1 val or test images, such as old.png, were train") for text in progress.warnings
+    )
+    warn_of_known_images(str(tmp_path / "absent"), dataset(now), progress)
+    assert len(progress.warnings) == told

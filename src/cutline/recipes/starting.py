@@ -10,10 +10,12 @@ from typing import Any, Final
 from numpy.typing import NDArray
 
 from cutline.config import EncoderOptions, RunConfig, TextOptions
+from cutline.data.splits import load_splits
 from cutline.errors import BundleError, ConfigError, RunError
 from cutline.files import write_json
 from cutline.models.encoders import Encoder, encoder_from_spec
 from cutline.models.new_tokens import with_new_tokens
+from cutline.progress import Progress
 from cutline.recipes import run_folder as layout
 from cutline.records import Dataset
 from cutline.runtime import Bundle, load_bundle
@@ -125,6 +127,26 @@ def reload_start(folder: Path, options: RunConfig) -> StartModel | None:
             "was, or start a new run"
         )
     return start
+
+
+def warn_of_known_images(model: str, dataset: Dataset, progress: Progress) -> None:
+    """Warn when a model was trained on images that are now to be chosen by, or scored.
+
+    Args:
+        model: That training starts from; one without the run that it comes from cannot tell.
+        dataset: With splits and digests.
+        progress: Told the warning.
+    """
+    path = layout.run_of(Path(model)) / layout.SPLIT
+    if not path.exists():
+        return
+    known = load_splits(path, key="digest")
+    seen = [one for one in dataset.examples if one.split != "train" and known.get(one.digest) == "train"]
+    if seen:
+        progress.warn(
+            f"{len(seen):,} val or test images, such as {seen[0].image_id}, were train images of {model}: it "
+            "knows them, so that scores on them say too much; split the images as they were split then"
+        )
 
 
 def keep_start(folder: Path, start: StartModel | None) -> None:

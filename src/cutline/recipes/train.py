@@ -25,7 +25,13 @@ from cutline.recipes.prepare import (
     split_dataset,
 )
 from cutline.recipes.run_options import Asked, new_options, resumed_options
-from cutline.recipes.starting import StartModel, keep_start, load_start, reload_start
+from cutline.recipes.starting import (
+    StartModel,
+    keep_start,
+    load_start,
+    reload_start,
+    warn_of_known_images,
+)
 from cutline.records import Dataset, Run
 from cutline.text import Vocabulary
 from cutline.training.determinism import make_deterministic
@@ -127,6 +133,7 @@ def _train_on(
     _tell_data(dataset, vocabulary, progress)
     if start:
         added = len(vocabulary) - len(start.bundle.vocabulary)
+        warn_of_known_images(options.start.model, dataset, progress)
         progress.note(f"training starts from {options.start.model}; tokens new to it: {added:,}")
     encoder = start.encoder(options.encoder) if start else build_encoder(options.encoder, progress)
     if options.fine_tune.epochs and isinstance(encoder, Encoder):
