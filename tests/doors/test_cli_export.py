@@ -50,6 +50,7 @@ def test_what_was_written_is_printed_with_sizes_and_how_far_it_agrees(stub: Stub
                 "runtime": Path("ort.tgz"),
                 "encoder_precision": "float32",
                 "decoder_precision": "float32",
+                "most_lost": 0.5,
                 "content": None,
                 "data": None,
                 "images": None,

@@ -147,6 +147,7 @@ def test_no_such_model_is_told_before_anything_is_read(tmp_path):
     assert "no such model" in refused(BundleError, tmp_path / "none.csv", start=tmp_path / "none")
 
 
+@pytest.mark.slow
 def test_captions_of_its_own_can_be_all_that_is_trained_on(trained, tiles, tmp_path):
     own = {"training.epochs": 0, "self_critical.epochs": 1, "self_critical.max_length": 5}
     run = train(tiles, run=tmp_path / "run", start=trained.folder, overrides={**OPTIONS, **own})
