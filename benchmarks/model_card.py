@@ -4,12 +4,16 @@
 
 Prints, for the captions of a model and for the references of the same images: the share with a word that
 names men or boys, women or girls (the table of ``cutline check``), how many differ, how many words they use,
-and how many end in an English function word.
+and how many end in an English function word. Then, for some things, colours and numbers: how often the model
+names them, how often a person does so of that image, too, how many images two people name them of, and how
+many of these the model finds.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,10 +22,12 @@ from cutline.data.caption_files import read_hypotheses, read_references, select_
 from cutline.data.checks.corpus import gendered_words
 from cutline.data.checks.sentences import Sentence, Sentences
 from cutline.metrics.function_words import ENGLISH_FUNCTION_WORDS
+from cutline.recipes.same_images import same_images
 from cutline.records import Example
 from cutline.text import Tokenizer
 
 PERCENT: Final = 100.0
+WORDS: Final = ("dog|dogs", "snow", "water", "bike|bicycle", "ball", "red", "blue", "three|four", "cat|cats")
 
 
 def rows_of(captions: list[str]) -> dict[str, str]:
@@ -44,6 +50,15 @@ def rows_of(captions: list[str]) -> dict[str, str]:
     }
 
 
+def named(word: str, model: Mapping[str, str], people: Mapping[str, Sequence[str]]) -> list[int]:
+    """Count images where the model names a word, where a person does, too, where two do, and both."""
+    pattern = re.compile(rf"\b({word})\b", re.IGNORECASE)
+    said = {image for image, caption in model.items() if pattern.search(caption)}
+    times = {image: sum(bool(pattern.search(caption)) for caption in people[image]) for image in model}
+    there = {image for image, count in times.items() if count > 1}
+    return [len(said), sum(times[image] > 0 for image in said), len(there), len(said & there)]
+
+
 def main() -> None:
     """Read, count, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -58,6 +73,13 @@ def main() -> None:
     print("| | model | people |\n| --- | --- | --- |")
     for name, value in model.items():
         print(f"| {name} | {value} | {human[name]} |")
+    pairs = same_images([written], people)
+    texts = {image: captions[0] for image, captions in pairs.texts[0].items()}
+    print(
+        "\n| word | named | a person does, too | two people name | found |\n| --- | --- | --- | --- | --- |"
+    )
+    for word in WORDS:
+        print(f"| {word.replace('|', ', ')} | {' | '.join(map(str, named(word, texts, pairs.references)))} |")
 
 
 if __name__ == "__main__":

@@ -162,10 +162,12 @@ class Voters:
 
     @property
     def _frequencies(self) -> DocumentFrequencies:
+        if self.neighbours is None:
+            return self._learned_frequencies
         # Threads that caption side by side ask at the same time: one of them counts, the others wait.
         with self._counting:
             if self._counted is None:
-                self._counted = self._count()
+                self._counted = self._count(self.neighbours)
             return self._counted
 
     @property
@@ -176,12 +178,9 @@ class Voters:
                 self._of_learned = _restored(self._expected.frequencies)
             return self._of_learned
 
-    def _count(self) -> DocumentFrequencies:
-        if self.neighbours is None:
-            assert self._expected is not None
-            return _restored(self._expected.frequencies)
-        counted = self.neighbours.frequencies
-        return _restored(counted) if counted else frequencies_of(self.neighbours.captions, self._tokenizer)
+    def _count(self, neighbours: Neighbours) -> DocumentFrequencies:
+        counted = neighbours.frequencies
+        return _restored(counted) if counted else frequencies_of(neighbours.captions, self._tokenizer)
 
 
 def _restored(counted: Mapping[str, NDArray[Any]]) -> DocumentFrequencies:

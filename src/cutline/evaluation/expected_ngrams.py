@@ -20,7 +20,8 @@ from cutline.metrics import DocumentFrequencies
 from cutline.metrics.ngrams import ORDERS
 from cutline.progress import Progress
 from cutline.records import Example
-from cutline.runtime.expected_ngrams import ExpectedNgrams, pooled, standardised
+from cutline.runtime.confidence import pooled
+from cutline.runtime.expected_ngrams import ExpectedNgrams, standardised
 from cutline.text import Tokenizer
 from cutline.voters import frequencies_of, weighed_ngrams
 

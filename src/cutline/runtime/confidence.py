@@ -135,8 +135,14 @@ def directions(features: NDArray[Any]) -> Directions:
         >>> directions(np.array([[3.0, 4.0], [0.0, 0.0]])).round(1).tolist()[1]
         [0.0, 0.0]
     """
-    pooled = features.reshape(len(features), -1, features.shape[-1]).mean(axis=1, dtype=np.float32)
-    return scaled(pooled)
+    return scaled(pooled(features))
+
+
+def pooled(features: NDArray[Any]) -> Directions:
+    """Return the mean over regions of features (B, D) or (B, R, D), float32 (B, D)."""
+    regions = features.reshape(len(features), -1, features.shape[-1])
+    found: Directions = regions.mean(axis=1, dtype=np.float32)
+    return found
 
 
 def scaled(vectors: NDArray[Any]) -> Directions:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from cutline.errors import BundleError
 from cutline.runtime.arrays import load_arrays, save_arrays
 from cutline.runtime.bundle_files import BundleFiles
-from cutline.runtime.confidence import scaled
+from cutline.runtime.confidence import pooled, scaled
 
 NGRAMS: Final = "ngrams.npz"
 
@@ -74,14 +74,6 @@ def standardised(
         scale: (D,), above 0.
     """
     return scaled((pooled(features) - mean) / scale)
-
-
-def pooled(features: NDArray[Any]) -> NDArray[np.float32]:
-    """Return the mean over regions of features (B, D) or (B, R, D), float32 (B, D)."""
-    found: NDArray[np.float32] = features.reshape(len(features), -1, features.shape[-1]).mean(
-        axis=1, dtype=np.float32
-    )
-    return found
 
 
 def save_expected(expected: ExpectedNgrams, folder: Path) -> None:
