@@ -51,8 +51,9 @@ def of(network: Any, features: Any = "grid") -> Encoder:
 
 
 @pytest.mark.parametrize("features", ["grid", "pooled"])
-def test_the_small_encoder_gives_the_features_of_keras(features):
-    options = EncoderOptions(name="efficientnet_lite0", weights="random", features=features)
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "mobilenet_v3_small+efficientnet_lite0"])
+def test_small_encoders_give_the_features_of_keras(name, features):
+    options = EncoderOptions(name=name, weights="random", features=features, input_size=96)
     assert difference(build_encoder(options)) < 1e-4
 
 

@@ -17,7 +17,7 @@ import pytest
 from tests.golden.make_efficientnet_lite import synthetic_image
 
 from cutline.config import EncoderOptions
-from cutline.errors import MissingDependencyError, UnknownNameError, WeightsError
+from cutline.errors import CutlineError, MissingDependencyError, UnknownNameError, WeightsError
 from cutline.models import keras_applications
 from cutline.models.encoder_specs import ENCODERS, find_spec
 from cutline.models.encoders import Encoder, build_encoder, encoder_from_spec, encoder_names
@@ -177,6 +177,107 @@ def test_an_encoder_is_rebuilt_from_plain_values_and_arrays(fixture, request):
     assert all(np.array_equal(before[key], after[key]) for key in before)
 
 
+@pytest.mark.parametrize("name", [SMALL, "efficientnet_lite0"])
+def test_an_encoder_can_take_images_of_another_size(name):
+    options = EncoderOptions(name=name, weights="random", features="grid", input_size=96)
+    encoder = build_encoder(options)
+    assert (encoder.input_size, encoder.feature_shape) == ((96, 96), (9, find_spec(name).feature_depth))
+    usual = build_encoder(options.model_copy(update={"input_size": 0}))
+    usual.load_weights(encoder.weights())
+    assert usual.fingerprint() != encoder.fingerprint()
+    rebuilt = encoder_from_spec(json.loads(json.dumps(encoder.spec())), encoder.weights())
+    images = random_images(2, 96)
+    np.testing.assert_array_equal(rebuilt.encode(images), encoder.encode(images))
+
+
+@pytest.fixture(scope="module")
+def both() -> Encoder:
+    options = EncoderOptions(
+        name=f"{SMALL}+efficientnet_lite0", weights="random", features="grid", input_size=96
+    )
+    return build_encoder(options)
+
+
+def test_encoders_side_by_side_give_the_features_of_each_one_after_the_other(both):
+    images = random_images(3, 96)
+    # The same images through each alone, with the weights that it has there.
+    alone = []
+    arrays = list(both.weights().values())
+    for name in (SMALL, "efficientnet_lite0"):
+        own = build_encoder(EncoderOptions(name=name, weights="random", features="grid", input_size=96))
+        own.load_weights({key: arrays.pop(0) for key in own.weights()})
+        alone.append(own.encode(images))
+    assert not arrays
+    assert both.feature_shape == (9, 576 + 1280)
+    np.testing.assert_allclose(both.encode(images), np.concatenate(alone, axis=-1), rtol=1e-4, atol=1e-4)
+
+
+def test_encoders_side_by_side_are_rebuilt_and_pooled(both):
+    rebuilt = encoder_from_spec(json.loads(json.dumps(both.spec())), both.weights())
+    pooled = encoder_from_spec({**both.spec(), "features": "pooled"}, both.weights())
+    images = random_images(2, 96)
+    found = rebuilt.encode(images)
+    np.testing.assert_array_equal(found, both.encode(images))
+    np.testing.assert_allclose(pooled.encode(images), found.mean(axis=1), rtol=1e-4, atol=1e-4)
+    assert len({json.dumps(one.fingerprint(), sort_keys=True) for one in (both, rebuilt, pooled)}) == 2
+
+
+def test_each_of_several_encoders_takes_its_own_weights(tmp_path):
+    small = build_encoder(EncoderOptions(name=SMALL, weights="random", input_size=96))
+    network = next(layer for layer in small.model.layers if isinstance(layer, keras.Model))
+    network.save_weights(tmp_path / "small.weights.h5")
+    options = EncoderOptions(
+        name=f"{SMALL}+efficientnet_lite0", weights=f"{tmp_path}/small.weights.h5+imagenet", input_size=96
+    )
+    found = build_encoder(options).encode(random_images(2, 96))
+    lite = build_encoder(EncoderOptions(input_size=96))
+    for own, part in zip((small, lite), np.split(found, [576], axis=1), strict=True):
+        np.testing.assert_allclose(part, own.encode(random_images(2, 96)), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "weights", "told"),
+    [
+        ("resnet50+resnt101", "random", "unknown encoder 'resnt101'; did you mean 'resnet101'"),
+        ("resnet50+resnet50", "random", "the same encoder twice"),
+        (
+            "resnet50+resnet101",
+            "one.h5",
+            "expected weights for each of 2 encoders, joined by '\\+', found 'one.h5'",
+        ),
+        (
+            "mobilenet_v2+inception_v3",
+            "random",
+            "maps differ: mobilenet_v2 10 × 10, inception_v3 8 × 8 regions",
+        ),
+    ],
+)
+def test_encoders_that_do_not_go_together_are_refused_in_one_line(name, weights, told):
+    with pytest.raises(CutlineError, match=told) as refused:
+        build_encoder(EncoderOptions(name=name, weights=weights, features="grid"))
+    assert "\n" not in str(refused.value)
+
+
+def test_encoders_with_other_maps_can_be_pooled_together():
+    options = EncoderOptions(name="mobilenet_v2+inception_v3", weights="random")
+    encoder = build_encoder(options)
+    assert (encoder.input_size, encoder.feature_shape) == ((299, 299), (1280 + 2048,))
+
+
+def test_a_description_that_does_not_say_the_size_means_the_usual_one(pooled):
+    spec = {key: value for key, value in pooled.spec().items() if key != "input_size"}
+    assert encoder_from_spec(spec, pooled.weights()).fingerprint() == pooled.fingerprint()
+
+
+def test_a_size_that_the_network_cannot_take_is_refused_in_one_line():
+    options = EncoderOptions(name="inception_v3", weights="random", input_size=32)
+    with pytest.raises(
+        WeightsError, match=r"^encoder inception_v3: cannot take images of 32 × 32 .* 75"
+    ) as told:
+        build_encoder(options)
+    assert "\n" not in str(told.value)
+
+
 def test_weights_that_do_not_fit_are_refused_and_nothing_is_loaded(pooled):
     arrays = pooled.weights()
     first, last = min(arrays), max(arrays)
@@ -196,11 +297,14 @@ def test_weights_that_do_not_fit_are_refused_and_nothing_is_loaded(pooled):
 
 def test_damaged_descriptions_are_refused(pooled):
     spec, arrays = pooled.spec(), pooled.weights()
-    for key in spec:
+    for key in spec.keys() - {"input_size"}:
         with pytest.raises(WeightsError, match="encoder description: damaged"):
             encoder_from_spec({name: value for name, value in spec.items() if name != key}, arrays)
     with pytest.raises(WeightsError, match="damaged: 'features'"):
         encoder_from_spec({**spec, "features": "both"}, arrays)
+    for size in ([0, 224], [224], "224", [224, 100_000], [9.5, 9.5]):
+        with pytest.raises(WeightsError, match="damaged: 'input_size' is"):
+            encoder_from_spec({**spec, "input_size": size}, arrays)
     with pytest.raises(WeightsError, match="preprocessing version 99"):
         encoder_from_spec({**spec, "preprocessing_version": 99}, arrays)
     with pytest.raises(UnknownNameError):

@@ -66,6 +66,11 @@ def test_choosing_stages_keeps_the_order_of_weights_and_the_fingerprint():
         ("efficientnet_lite1", {"block15_depthwise", "block19_project", "head"}, "block15_expand"),
         ("efficientnet_lite2", {"block15_depthwise", "block20_project", "head"}, "block15_expand"),
         ("resnet50", {"conv5_block1_0_conv", "conv5_block3_3_conv"}, "conv4_block6_3_conv"),
+        (
+            "resnet50+efficientnet_lite0",
+            {"conv5_block1_0_conv", "block11_depthwise", "head"},
+            "block11_expand",
+        ),
     ],
 )
 def test_the_last_stage_of_real_encoders_has_the_smallest_maps(name, last, before):

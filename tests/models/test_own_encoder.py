@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from cutline.config import EncoderOptions
-from cutline.errors import WeightsError
+from cutline.errors import ConfigError, WeightsError
 from cutline.models.encoders import build_encoder, encoder_from_spec
 
 IMAGES = np.random.default_rng(2).integers(0, 256, (3, 12, 8, 3), np.uint8)
@@ -48,6 +48,14 @@ def test_an_activation_map_is_pooled_or_laid_in_regions(save, dtype):
     assert (pooled.name, pooled.input_size, pooled.feature_shape) == ("mine.keras", (12, 8), (5,))
     np.testing.assert_allclose(pooled.encode(IMAGES), expected.mean(axis=(1, 2)), atol=1e-5)
     np.testing.assert_allclose(grid.encode(IMAGES), expected.reshape(3, 6, 5), atol=1e-5)
+
+
+def test_its_size_is_its_own(save):
+    options = EncoderOptions(name=save(own_network()), input_size=24)
+    with pytest.raises(
+        ConfigError, match=r"encoder.input_size is 24, and .*mine.keras takes images of its own"
+    ):
+        build_encoder(options)
 
 
 def test_features_that_are_pooled_already_pass(save):

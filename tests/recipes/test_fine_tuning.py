@@ -142,6 +142,7 @@ def test_the_bundle_captions_alike_in_a_fresh_process(world, tuned):
     assert float(log_probability) == pytest.approx(here.log_probability, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_run_interrupted_in_every_phase_ends_like_one_that_was_not(world, options, tuned, tmp_path):
     folder = tmp_path / "run"
     stopped = ActingProgress("epoch 4", 2, interrupt)

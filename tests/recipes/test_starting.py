@@ -18,7 +18,7 @@ from cutline.config import RunConfig, read_toml, validate
 from cutline.data.splits import save_splits
 from cutline.errors import BundleError, ConfigError, CutlineError, ExportError, RunError
 from cutline.models.encoders import Encoder
-from cutline.recipes import quantising
+from cutline.recipes import quantising, starting
 from cutline.recipes.export import export
 from cutline.recipes.export_bundle import BundleContent
 from cutline.recipes.run_options import Asked, new_options
@@ -104,11 +104,24 @@ def test_options_are_the_models_and_stand_in_the_config(trained, tiles, from_lig
 
 
 @pytest.mark.parametrize(
+    ("told", "expected"),
+    [({}, 0), ({"input_size": [64, 64]}, 64), ({"input_size": [9, 7], "own_network": {}}, 0)],
+)
+def test_the_size_of_images_comes_with_the_model(trained, monkeypatch, told, expected):
+    bundle = load_bundle(Path(trained.folder) / "bundle")
+    spec = {"name": "efficientnet_lite0", **told}
+    monkeypatch.setattr(starting, "load_bundle", lambda *_, **__: replace(bundle, encoder_spec=spec))
+    options = new_options(Asked(overrides={"start.model": str(trained.folder)}))
+    assert (options.encoder.name, options.encoder.input_size) == ("efficientnet_lite0", expected)
+
+
+@pytest.mark.parametrize(
     ("asked", "told"),
     [
         ({"decoder.lstm_units": 32}, "decoder.lstm_units is 24 there, asked for 32"),
         ({"decoder.name": "merge"}, "decoder.name is 'show_tell' there, asked for 'merge'"),
         ({"encoder.name": "resnet50"}, "encoder.name is 'mean_colour.keras' there, asked for 'resnet50'"),
+        ({"encoder.input_size": 64}, "encoder.input_size is 0 there, asked for 64"),
         ({"encoder.weights": "random"}, "encoder.weights are its own, asked for 'random'"),
         ({"text.level": "character"}, "text.level is 'word' there, asked for 'character'"),
         ({"text.lowercase": False}, "text.lowercase is True there, asked for False"),

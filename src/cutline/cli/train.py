@@ -41,10 +41,17 @@ Start = Annotated[
 ]
 Encoder = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="CNN that looks at the images; efficientnet_lite0 needs no network."),
+    typer.Option(
+        metavar="NAME",
+        help="CNN that looks at the images; efficientnet_lite0 needs no network. A+B takes both.",
+    ),
 ]
 EncoderWeights = Annotated[
-    str | None, typer.Option(metavar="imagenet|PATH", help="Weights of the encoder: by name or from a file.")
+    str | None,
+    typer.Option(
+        metavar="imagenet|PATH",
+        help="Weights of the encoder, by name or from a file; of two, joined as their names are.",
+    ),
 ]
 Epochs = Annotated[int | None, typer.Option(metavar="N", help="Passes over the captions at the most.")]
 Config = Annotated[Path | None, typer.Option(metavar="FILE.toml", help="File of options, over the preset.")]

@@ -4,6 +4,7 @@ They come from a preset, then a TOML file, then ``--set group.key=value``, later
 """
 
 from cutline.config.options import (
+    MAX_INPUT_SIZE,
     DataOptions,
     DecoderOptions,
     DecodingOptions,
@@ -27,6 +28,7 @@ from cutline.config.resolving import (
 )
 
 __all__ = [
+    "MAX_INPUT_SIZE",
     "DataOptions",
     "DecoderOptions",
     "DecodingOptions",

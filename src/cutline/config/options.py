@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+MAX_INPUT_SIZE: Final = 1024
+"""Largest side in pixels of the images that a named encoder can be asked to take."""
 
 
 class _Frozen(BaseModel):
@@ -45,6 +48,12 @@ class EncoderOptions(_Frozen):
     name: str = Field("efficientnet_lite0", description="name in the encoder registry, or a .keras file")
     weights: str = Field("imagenet", description="'imagenet', a weights file, or 'random'")
     features: Literal["pooled", "grid"] = Field("pooled", description="one vector or one per region")
+    input_size: int = Field(
+        0,
+        ge=0,
+        le=MAX_INPUT_SIZE,
+        description="side of the images it takes, in pixels; 0: its usual one",
+    )
     batch_size: int = Field(32, ge=1, description="images encoded at once")
 
 

@@ -104,11 +104,12 @@ def _blocks(variant: LiteVariant) -> Iterator[_Block]:
             depth_in = depth_out
 
 
-def build_network(name: str, *, classifier: bool = False) -> Any:
+def build_network(name: str, *, input_size: tuple[int, int] | None = None, classifier: bool = False) -> Any:
     """Build the network of variant ``name`` with its pixel preprocessing, (x - 127) / 128, inside.
 
     Args:
         name: A key of :data:`VARIANTS`.
+        input_size: (H, W) of the images it takes; None for what the variant was trained on.
         classifier: End in ImageNet-1k logits (B, 1000) instead of the activation map.
 
     Returns:
@@ -116,7 +117,7 @@ def build_network(name: str, *, classifier: bool = False) -> Any:
         with random weights.
     """
     variant = VARIANTS[name]
-    image = keras.Input((*variant.input_size, 3), dtype="uint8", name="image")
+    image = keras.Input((*(input_size or variant.input_size), 3), dtype="uint8", name="image")
     x = keras.layers.Rescaling(1 / 128, offset=-127 / 128, name="preprocessing")(image)
     x = _convolve(x, "stem", _STEM_DEPTH, kernel=3, stride=2)
     for index, block in enumerate(_blocks(variant)):

@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from cutline.errors import ConfigError, WeightsError
 from cutline.registry import require_known
+
+JOIN: Final = "+"
+"""Stands between the names, and the weights, of encoders that are used side by side."""
+
+KNOWN_WEIGHTS: Final = ("imagenet", "random")
+"""What weights can be beside a path."""
 
 PREPROCESSING_VERSION: Final = 1
 """Raised whenever an encoder's pixel preprocessing changes, so that stored features become stale."""
@@ -23,8 +30,8 @@ class EncoderSpec:
 
     Attributes:
         name: Public name.
-        input_size: (height, width) of the images it takes, in pixels.
-        grid_shape: (R, D): regions of its activation map, row by row, and feature depth.
+        input_size: (height, width) of the images its weights were trained on, in pixels.
+        grid_shape: (R, D): regions of its activation map of such images, row by row, and feature depth.
         family: Module of :mod:`cutline.models` that builds it.
         builder: Name of the builder in that family.
         pixels: Preprocessing that has to be put in front of the network.
@@ -140,6 +147,49 @@ def is_own_file(name: str) -> bool:
         (True, False)
     """
     return name.lower().endswith(".keras")
+
+
+def find_specs(name: str) -> tuple[EncoderSpec, ...]:
+    """Return what is known of each of the encoders that ``name`` joins by ``+``; mostly it is one.
+
+    Raises:
+        UnknownNameError: One of them is not known; the nearest is suggested.
+        ConfigError: One is named twice.
+
+    Example:
+        >>> [spec.name for spec in find_specs("resnet50+efficientnet_lite0")]
+        ['resnet50', 'efficientnet_lite0']
+    """
+    names = name.split(JOIN)
+    if len(set(names)) < len(names):
+        raise ConfigError(f"encoder {name!r}: the same encoder twice tells nothing new; name each once")
+    return tuple(map(find_spec, names))
+
+
+def weights_of(name: str, weights: str) -> list[str]:
+    """Return the weights of each encoder that ``name`` joins.
+
+    Raises:
+        WeightsError: There are as many neither as one nor as encoders.
+
+    Example:
+        >>> weights_of("resnet50+efficientnet_lite0", "resnet50.weights.h5+imagenet")
+        ['resnet50.weights.h5', 'imagenet']
+        >>> weights_of("resnet50+efficientnet_lite0", "imagenet")
+        ['imagenet', 'imagenet']
+        >>> weights_of("resnet50", "a+b.h5")
+        ['a+b.h5']
+    """
+    count = 1 if is_own_file(name) else name.count(JOIN) + 1
+    if count == 1 or weights in KNOWN_WEIGHTS:
+        return [weights] * count
+    found = weights.split(JOIN)
+    if len(found) != count:
+        raise WeightsError(
+            f"encoder {name}: expected weights for each of {count} encoders, joined by {JOIN!r}, "
+            f"found {weights!r}; 'imagenet' may be one of them"
+        )
+    return found
 
 
 def find_spec(name: str) -> EncoderSpec:

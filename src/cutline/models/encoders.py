@@ -18,19 +18,18 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from cutline.config import EncoderOptions
-from cutline.errors import WeightsError
-from cutline.models import efficientnet_lite, keras_applications, own_encoder
+from cutline.config import MAX_INPUT_SIZE, EncoderOptions
+from cutline.errors import ConfigError, WeightsError
+from cutline.models import own_encoder
 from cutline.models.encoder_specs import (
     DECODE_VERSION,
     ENCODERS,
     PREPROCESSING_VERSION,
     EncoderSpec,
     encoder_names,
-    find_spec,
     is_own_file,
 )
-from cutline.models.torch_weights import read_state_dict
+from cutline.models.named_networks import build_named
 from cutline.progress import Progress, Silent
 
 __all__ = ["ENCODERS", "Encoder", "EncoderSpec", "build_encoder", "encoder_from_spec", "encoder_names"]
@@ -138,6 +137,7 @@ class Encoder:
         return {
             "name": self.name,
             "features": self.features,
+            "input_size": list(self.input_size),
             "batch_size": self.batch_size,
             "preprocessing_version": PREPROCESSING_VERSION,
             "own_network": self._own_network,
@@ -160,25 +160,34 @@ def build_encoder(options: EncoderOptions, progress: Progress = _SILENT) -> Enco
     """Build the encoder that ``options`` name, with weights.
 
     Args:
-        options: ``name`` is an encoder's name or the path of a ``.keras`` file. ``weights`` is
-            ``"imagenet"``, ``"random"`` (seeded: the same in every process) or a path: ``.pth`` for
-            EfficientNet-Lite, ``.h5`` or ``.weights.h5`` for all others. A ``.keras`` file keeps its own
-            weights under ``"imagenet"``.
+        options: ``name`` is an encoder's name, several joined by ``+``, or the path of a ``.keras`` file.
+            ``weights`` is ``"imagenet"``, ``"random"`` (seeded: the same in every process) or a path:
+            ``.pth`` for EfficientNet-Lite, ``.h5`` or ``.weights.h5`` for all others; for several encoders
+            one of the first two, or one for each, joined by ``+``. A ``.keras`` file keeps its own weights
+            under ``"imagenet"``. An ``input_size`` other than 0 is the side of the images it takes.
         progress: Told when weights are looked for that may have to be downloaded.
 
     Raises:
+        ConfigError: An ``input_size`` for a ``.keras`` file.
         UnknownNameError: No such encoder; the nearest name is suggested.
         MissingDependencyError: The package with the weights is not installed; the install line is given.
-        WeightsError: Weights or the ``.keras`` file are missing, unsafe, damaged or do not fit.
+        WeightsError: Weights or the ``.keras`` file are missing, unsafe, damaged or do not fit;
+            or the encoder cannot take images of that size.
     """
     own_network = None
     if is_own_file(options.name):
         name = Path(options.name).name
+        if options.input_size:
+            raise ConfigError(
+                f"encoder.input_size is {options.input_size}, and {options.name} takes images of its own "
+                "size only; leave it out, or save the network with another input"
+            )
         weights = None if options.weights in ("imagenet", "random") else Path(options.weights)
         network, own_network = own_encoder.load_network(Path(options.name), weights)
     else:
         name = options.name
-        network = _build_named(find_spec(name), options.weights, progress)
+        size = (options.input_size, options.input_size) if options.input_size else None
+        network = build_named(name, options.features, options.weights, progress, size)
     if options.weights == "random":
         _randomise(network)
     for variable in network.weights:
@@ -207,22 +216,21 @@ def encoder_from_spec(spec: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]
     if spec["own_network"] is not None:
         network = own_encoder.rebuild_network(spec["own_network"], f"encoder {name}")
     else:
-        network = _build_named(find_spec(name), "random", _SILENT)
+        network = build_named(name, spec["features"], "random", _SILENT, _input_size(spec))
     encoder = Encoder(name, network, spec["features"], spec["batch_size"], spec["own_network"])
     encoder.load_weights(arrays)
     return encoder
 
 
-def _build_named(spec: EncoderSpec, weights: str, progress: Progress) -> Any:
-    if spec.family == "keras_applications":
-        if weights == "imagenet":
-            progress.note(f"encoder {spec.name}: fetching ImageNet weights unless Keras has them already")
-        return keras_applications.build_network(spec, weights)
-    network = efficientnet_lite.build_network(spec.name)
-    if weights != "random":
-        path = efficientnet_lite.find_weights(spec.name) if weights == "imagenet" else Path(weights)
-        efficientnet_lite.load_state_dict(network, read_state_dict(path), str(path))
-    return network
+def _input_size(spec: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Return what a description says of the images; None in those written before it was said."""
+    match spec.get("input_size"):
+        case None:
+            return None
+        case [int(height), int(width)] if 0 < height <= MAX_INPUT_SIZE and 0 < width <= MAX_INPUT_SIZE:
+            return height, width
+        case found:
+            raise WeightsError(f"encoder description: damaged: 'input_size' is {found!r}")
 
 
 def _finish(network: Any, features: Features, name: str) -> Any:

@@ -46,13 +46,14 @@ def preprocess(spec: EncoderSpec, image: Any) -> Any:
             return x
 
 
-def build_network(spec: EncoderSpec, weights: str) -> Any:
+def build_network(spec: EncoderSpec, weights: str, input_size: tuple[int, int] | None = None) -> Any:
     """Build a network of keras.applications without its classifier.
 
     Args:
         spec: Of the family ``keras_applications``.
         weights: ``"imagenet"`` (downloaded unless Keras has them), ``"random"``, or a ``.h5`` or
             ``.weights.h5`` file of this network without its classifier.
+        input_size: (height, width) of the images it takes; None for what it was trained on.
 
     Returns:
         A keras.Model from images uint8 (B, H, W, 3) to the activation map float32 (B, h, w, D).
@@ -63,12 +64,16 @@ def build_network(spec: EncoderSpec, weights: str) -> Any:
     if weights not in ("imagenet", "random"):
         require_file(Path(weights), spec.name)
     builder = getattr(keras.applications, spec.builder)
-    shape = (*spec.input_size, 3)
+    shape = (*(input_size or spec.input_size), 3)
+    try:
+        network = builder(include_top=False, weights=None, input_shape=shape)
+    except ValueError as error:
+        raise WeightsError(
+            f"encoder {spec.name}: cannot take images of {shape[0]} × {shape[1]} pixels: {first_line(error)}"
+        ) from None
     if weights == "imagenet":
         with _one_line_when_download_fails(spec):
             network = builder(include_top=False, weights="imagenet", input_shape=shape)
-    else:
-        network = builder(include_top=False, weights=None, input_shape=shape)
     if weights not in ("imagenet", "random"):
         load_file(network, Path(weights), spec.name)
     image = keras.Input(shape, dtype="uint8", name="image")

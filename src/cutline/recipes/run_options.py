@@ -10,7 +10,7 @@ from typing import Any
 from cutline.config import RunConfig, asked_values, named_preset, resolve
 from cutline.errors import ConfigError
 from cutline.models.decoders import DECODERS
-from cutline.models.encoder_specs import find_spec, is_own_file
+from cutline.models.encoder_specs import JOIN, KNOWN_WEIGHTS, find_specs, is_own_file, weights_of
 from cutline.models.presets import CLASSIC_PRESET, DEFAULT_PRESET, PRESETS, preset_values
 from cutline.recipes import run_folder as layout
 from cutline.recipes.starting import Values, require_fixed, start_values
@@ -50,7 +50,8 @@ def new_options(asked: Asked) -> RunConfig:
     # Misspelt names are told before thousands of images are read.
     DECODERS.get(options.decoder.name)
     if not is_own_file(options.encoder.name):
-        find_spec(options.encoder.name)
+        find_specs(options.encoder.name)
+        weights_of(options.encoder.name, options.encoder.weights)
     return _with_whole_paths(options)
 
 
@@ -110,8 +111,11 @@ def _with_whole_paths(options: RunConfig) -> RunConfig:
         return options.model_copy(update={"start": options.start.model_copy(update=start)})
     encoder = options.encoder
     weights = encoder.weights
-    if weights not in ("imagenet", "random"):
-        weights = str(Path(weights).expanduser().absolute())
+    if weights not in KNOWN_WEIGHTS:
+        found = weights_of(encoder.name, weights)
+        weights = JOIN.join(
+            own if own in KNOWN_WEIGHTS else str(Path(own).expanduser().absolute()) for own in found
+        )
     name = str(Path(encoder.name).absolute()) if is_own_file(encoder.name) else encoder.name
     return options.model_copy(
         update={"encoder": encoder.model_copy(update={"name": name, "weights": weights})}

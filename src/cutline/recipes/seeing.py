@@ -17,7 +17,7 @@ from cutline.config import RunConfig
 from cutline.data.checks.finding import Finding, Occurrence, found
 from cutline.data.splits import load_splits
 from cutline.errors import ConfigError, WeightsError
-from cutline.models.encoder_specs import find_spec, is_own_file
+from cutline.models.encoder_specs import find_specs, is_own_file
 from cutline.progress import Progress
 from cutline.recipes import run_folder as layout
 from cutline.records import Dataset, Example
@@ -63,7 +63,7 @@ def refuse_unknown(encoder: str | None, model: str | Path | None) -> None:
     if model is not None:
         find_bundle(Path(model))
     if encoder is not None and not is_own_file(encoder):
-        find_spec(encoder)
+        find_specs(encoder)
     elif encoder is not None and not Path(encoder).is_file():
         raise WeightsError(f"{encoder}: no such encoder file; expected a network saved by keras as .keras")
 

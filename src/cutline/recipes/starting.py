@@ -29,7 +29,7 @@ _SCORE: Final = "val_cider_d"
 
 _FIXED: Final[Mapping[str, tuple[str, ...]]] = {
     "decoder": ("name", "embedding_units", "lstm_units", "attention_units", "sentinel"),
-    "encoder": ("name", "features"),
+    "encoder": ("name", "features", "input_size"),
     "text": ("level", "lowercase"),
 }
 """Options that are a model's own; a training that starts from it cannot have others."""
@@ -178,6 +178,9 @@ def start_values(model: str) -> Values:
     encoder = {"name": spec.get("name"), "features": "grid" if len(bundle.feature_shape) == 2 else "pooled"}
     if "batch_size" in spec:
         encoder["batch_size"] = spec["batch_size"]
+    # A network of somebody's own takes one size; descriptions did not always say which it is.
+    own = spec.get("own_network") is not None
+    encoder["input_size"] = 0 if own else spec.get("input_size", [0])[0]
     tokenizer = bundle.vocabulary.tokenizer
     return {
         "decoder": bundle.decoder.model_dump(),
