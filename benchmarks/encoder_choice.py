@@ -4,8 +4,8 @@
         --encoder efficientnet_lite0 --encoder efficientnet_lite0@288 \\
         --encoder resnet50+efficientnet_lite0 --weights FILE.h5+imagenet
 
-An encoder is named as for ``cutline train``; ``@`` and a number stand for ``encoder.input_size``. ``--weights`` are
-those of the encoder named just before. Pooled features of the train split are kept in the feature store.
+An encoder is named as for ``cutline train``; ``@`` and a number stand for ``encoder.input_size``.
+``--weights`` are those of the encoder named just before. Pooled features are kept in the feature store.
 
 *Found in ten*: how often an image's own captions are among the ten sets that suit its features best, out of
 those of all val images; what suits is foretold by the regression behind ``decoding.consensus_by`` "learned".
