@@ -1,13 +1,14 @@
 """A theme that a model has never seen: trained from nothing, against going on from that model.
 
-    .venv/bin/python benchmarks/start_from.py flickr8k/captions.csv --images flickr8k/images --out theme
+    .venv/bin/python benchmarks/start_from.py flickr8k/captions.csv --images flickr8k/images --out theme \\
+        [--theme children] [--photos 250 1000]
 
-The theme is water. A base is trained on all photos whose captions never name it. Then, for rising numbers of
-photos of which two captions at least name it, one model is trained from nothing and one from the base, with
-the same options but for the learning rate, on the same photos. Both are scored on the theme's val photos,
-which neither training saw; which epoch is kept is decided on train photos that are left over. Scores are
-those of 3 beams, without self-critical training and without consensus. p is that of ``cutline score
---against``.
+A base is trained on all photos whose captions never name the theme. Then, for rising numbers of photos of
+which two captions at least name it, one model is trained from nothing and one from the base, with the same
+options but for the learning rate, on the same photos. Both are scored on the theme's other photos, of the val
+and of the train split, which neither training saw; which epoch is kept is decided on a hundred that are not
+scored. Scores are those of 3 beams, without self-critical training and without consensus. p is that of
+``cutline score --against``.
 
 What is finished in the folder of ``--out`` is not trained again.
 """
@@ -29,40 +30,46 @@ from cutline.recipes.score import ScoreOptions, score_files
 from cutline.recipes.train import train
 from cutline.records import ScoreReport
 
-WATER: Final = re.compile(
-    r"\b(waters?|ocean|sea|beach|pools?|swim\w*|waves?|surf\w*|lakes?|rivers?|streams?|creek|boat\w*|canoe\w*"
-    r"|kayak\w*|raft\w*|splash\w*|puddle\w*|fountain\w*|pond|shore\w*|wet|sprinkler\w*|wad(?:e|es|ed|ing)"
-    r"|div(?:e|es|ed|ing|er|ers)|wakeboard\w*|waterfall\w*|waterski\w*|snorkel\w*|hose)\b",
-    re.IGNORECASE,
-)
+THEMES: Final = {
+    "water": re.compile(
+        r"\b(waters?|ocean|sea|beach|pools?|swim\w*|waves?|surf\w*|lakes?|rivers?|streams?|creek|boat\w*|canoe\w*"
+        r"|kayak\w*|raft\w*|splash\w*|puddle\w*|fountain\w*|pond|shore\w*|wet|sprinkler\w*|wad(?:e|es|ed|ing)"
+        r"|div(?:e|es|ed|ing|er|ers)|wakeboard\w*|waterfall\w*|waterski\w*|snorkel\w*|hose)\b",
+        re.IGNORECASE,
+    ),
+    "children": re.compile(r"\b(child|children|kids?|boys?|girls?|bab(?:y|ies)|toddlers?)\b", re.IGNORECASE),
+}
 EPOCHS: Final = {50: 30, 100: 30, 250: 20, 500: 15, 1000: 12}
 """Train photos of the theme → epochs, of both trainings."""
+CHOOSING: Final = 100
+"""Photos of the theme on which the epoch is chosen."""
 
 Row = tuple[str, str, str]
 _PLAIN: Final = {"self_critical.epochs": 0, "decoding.beam_size": 3, "decoding.consensus": 0}
 
 
-def themed(rows: Iterable[Row]) -> tuple[list[Row], list[Row]]:
+def themed(rows: Iterable[Row], theme: re.Pattern[str]) -> tuple[list[Row], list[Row]]:
     """Return the rows of images that never name the theme, and of those that do so in two captions.
 
     Args:
         rows: Image, caption and split (``"train"`` or ``"val"``).
+        theme: What captions of the theme hold.
 
     Returns:
-        The first keep their splits. Of the second, the first thousand train images by name are ``"train"``,
-        the others ``"val"``, and the val images ``"test"``.
+        The first keep their splits. Of the second, the first train images by name are ``"train"``, as many as
+        are asked for at the most, the next hundred ``"val"``; all others are ``"test"``, val images too.
     """
     by_image: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         by_image[row[0]].append(row)
-    named = {image: sum(bool(WATER.search(row[1])) for row in own) for image, own in by_image.items()}
+    named = {image: sum(bool(theme.search(row[1])) for row in own) for image, own in by_image.items()}
     without = [row for image, own in by_image.items() if not named[image] for row in own]
     inside: list[Row] = []
     count = 0
     for image in sorted(image for image, times in named.items() if times > 1):
         split = "test"
         if by_image[image][0][2] == "train":
-            split = "train" if count < max(EPOCHS) else "val"
+            split = "train" if count < max(EPOCHS) else "val" if count < max(EPOCHS) + CHOOSING else "test"
             count += 1
         inside += [(image, caption, split) for _, caption, _ in by_image[image]]
     return without, inside
@@ -109,13 +116,14 @@ def main() -> None:
     parser.add_argument("table", type=Path, help="image, caption and split")
     parser.add_argument("--images", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--theme", choices=THEMES, default="children")
     parser.add_argument("--base-epochs", type=int, default=6)
     parser.add_argument("--learning-rate", type=float, default=5e-4, help="of going on from the base")
     parser.add_argument("--photos", type=int, nargs="*", choices=EPOCHS, default=list(EPOCHS))
     asked = parser.parse_args()
     with asked.table.open(newline="", encoding="utf-8") as stream:
         rows = [(row["image"], row["caption"], row["split"]) for row in csv.DictReader(stream)]
-    without, inside = themed(rows)
+    without, inside = themed(rows, THEMES[asked.theme])
     asked.out.mkdir(parents=True, exist_ok=True)
     base = asked.out / "base"
     trained(without, asked.images, base, {**_PLAIN, "training.epochs": asked.base_epochs})
