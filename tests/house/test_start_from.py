@@ -1,4 +1,4 @@
-"""The benchmark that goes on from a model: what is scored was never seen, and the base never met the theme."""
+"""The benchmark that goes on from a model: what is scored was never seen, and the base never met a theme."""
 
 from __future__ import annotations
 
