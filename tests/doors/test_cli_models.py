@@ -78,6 +78,27 @@ def test_the_card_of_a_model_is_shown(box: Path) -> None:
     assert "## What it is not for" in found.stdout
 
 
+def test_the_card_of_any_model_is_shown(box: Path) -> None:
+    shutil.copytree(BUNDLE.with_suffix(""), box / "runs" / "mine" / "bundle")
+    of_name = run("models", "show", released.DEFAULT).stdout
+    for model in (BUNDLE, BUNDLE.with_suffix(""), "runs/mine"):
+        assert run("models", "show", str(model)).stdout == of_name
+    found = json.loads(run("models", "show", "runs/mine", "--json").stdout)
+    assert found == {"name": "runs/mine", "card": (BUNDLE.with_suffix("") / "card.md").read_text("utf-8")}
+
+
+def test_a_card_that_was_changed_or_never_written_is_told(box: Path) -> None:
+    shutil.copytree(BUNDLE.with_suffix(""), box / "mine")
+    (box / "mine" / "card.md").write_text("The best model there is.", encoding="utf-8")
+    found = run("models", "show", "mine")
+    assert (found.exit_code, found.stdout) == (2, "")
+    assert "mine/card.md: damaged" in found.stderr
+    before_cards = BUNDLE.parent / "version_2"
+    found = run("models", "show", str(before_cards))
+    assert found.exit_code == 2
+    assert f"{before_cards}: has no card, since it was written before bundles had one" in found.stderr
+
+
 def test_a_damaged_one_is_told(box: Path) -> None:
     (box / "released" / f"{released.DEFAULT}.zip").write_bytes(BUNDLE.read_bytes()[:1000])
     for arguments in (("models",), ("models", "show", released.DEFAULT), ("caption", "photo.png")):
@@ -89,9 +110,13 @@ def test_a_damaged_one_is_told(box: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("show", "flickr9k"), f"no released model is called 'flickr9k'; there are: {released.DEFAULT}"),
-        (("show",), "say cutline models show NAME"),
-        (("list",), "cutline models list: to see a card, say cutline models show NAME"),
+        (
+            ("show", "flickr9k"),
+            "flickr9k: no such model; expected a run folder, a bundle, or a name that cutline models lists "
+            f"({released.DEFAULT})",
+        ),
+        (("show",), "say cutline models show MODEL"),
+        (("list",), "cutline models list: to see a card, say cutline models show MODEL"),
     ],
 )
 def test_what_is_not_there_is_told_with_what_is(box: Path, arguments: tuple[str, ...], message: str) -> None:
@@ -151,6 +176,24 @@ def test_a_run_of_ones_own_comes_first(box: Path) -> None:
     found = run("caption", "photo.png", "--no-confidence")
     assert found.exit_code == 0, found.stderr
     assert "the newest run in runs/" in found.stderr
+
+
+def test_a_run_without_a_finished_epoch_is_not_passed_over_in_silence(box: Path) -> None:
+    assert "finished an epoch" not in run("caption", "photo.png", "--no-confidence").stderr
+    (box / "runs" / "begun").mkdir(parents=True)
+    (box / "runs" / "begun" / "config.toml").touch()
+    found = run("caption", "photo.png", "--no-confidence")
+    assert found.exit_code == 0, found.stderr
+    assert f"{released.DEFAULT}, which comes with cutline" in found.stderr
+    assert "no run in runs/ has finished an epoch yet" in found.stderr
+
+
+def test_a_path_may_begin_at_home(box: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(box))
+    shutil.copytree(BUNDLE.with_suffix(""), box / "mine")
+    assert Captioner.load("~/mine").caption("photo.png") == Captioner.load(BUNDLE).caption("photo.png")
+    with pytest.raises(BundleError, match=r"^~nobody-has-this-name/mine: no such model"):
+        Captioner.load("~nobody-has-this-name/mine")
 
 
 def test_a_folder_of_that_name_comes_first(box: Path) -> None:

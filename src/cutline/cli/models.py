@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -21,31 +22,38 @@ _SHOW: Final = "show"
 Action = Annotated[
     str | None, typer.Argument(metavar="show", show_default=False, help="Print the card of a model.")
 ]
-Name = Annotated[str | None, typer.Argument(metavar="NAME", show_default=False, help="A name from the list.")]
+Model = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="MODEL", show_default=False, help="A name from the list, a run folder, or a bundle."
+    ),
+]
 
 
 @door()
-def models(screen: Screen, action: Action = None, name: Name = None) -> int:
-    """List the models that come with cutline, or show what one of them is.
+def models(screen: Screen, action: Action = None, model: Model = None) -> int:
+    """List the models that come with cutline, or show what a model is.
 
     A name of the list can be given wherever a MODEL is asked for.
     """
-    from cutline.runtime.released import card_of_released, released_models
+    from cutline.runtime.bundle import find_bundle
+    from cutline.runtime.card import read_card
+    from cutline.runtime.released import released_models
 
     if action is None:
         found = released_models()
-        for model in found:
-            screen.lines(_line(model))
+        for released in found:
+            screen.lines(_line(released))
         if not found:
             screen.lines("no model comes with this cutline; train one: cutline train")
-        screen.document([{**asdict(model), "path": str(model.path)} for model in found])
+        screen.document([{**asdict(released), "path": str(released.path)} for released in found])
         return DONE
-    if action != _SHOW or name is None:
-        given = " ".join(filter(None, (action, name)))
-        raise ConfigError(f"cutline models {given}: to see a card, say cutline models show NAME")
-    card = card_of_released(name)
+    if action != _SHOW or model is None:
+        given = " ".join(filter(None, (action, model)))
+        raise ConfigError(f"cutline models {given}: to see a card, say cutline models show MODEL")
+    card = read_card(find_bundle(Path(model)))
     screen.lines(card)
-    screen.document({"name": name, "card": card})
+    screen.document({"name": model, "card": card})
     return DONE
 
 

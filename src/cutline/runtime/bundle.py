@@ -22,6 +22,7 @@ exception is an encoder that a user brought as a ``.keras`` file, which Keras lo
 from __future__ import annotations
 
 import hashlib
+import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -51,7 +52,7 @@ from cutline.runtime.manifest import (
     require_list,
 )
 from cutline.runtime.neighbours import NEIGHBOURS, Neighbours, load_neighbours
-from cutline.runtime.released import released_path
+from cutline.runtime.released import released_names, released_path
 from cutline.text import Vocabulary
 
 __all__ = [
@@ -199,11 +200,14 @@ def require_weights(bundle: Bundle, encoder: bool = True) -> Bundle:
 def find_bundle(model: Path) -> Path:
     """Return the bundle of a MODEL: a bundle itself, folder or zip file, or a run folder that holds one.
 
-    Where nothing lies under that path, MODEL may be the name of a model that comes with cutline.
+    A path may begin with ``~``. Where nothing lies under it, MODEL may be the name of a model that comes with
+    cutline.
 
     Raises:
         BundleError: There is no such folder, zip file or name, or no bundle in it.
     """
+    # As a string: of a name that only begins with ~ the method makes an error.
+    model = Path(os.path.expanduser(model))  # noqa: PTH111
     if model.is_file() and (zipfile.is_zipfile(model) or model.suffix.lower() == ZIP):
         if not zipfile.is_zipfile(model):
             raise not_a_zip(model)
@@ -217,8 +221,10 @@ def find_bundle(model: Path) -> Path:
         released = released_path(str(model))
         if released is not None:
             return released
+        names = ", ".join(released_names()) or "none"
         raise BundleError(
-            f"{model}: no such model; expected a run folder, a bundle, or a name that cutline models lists"
+            f"{model}: no such model; expected a run folder, a bundle, or a name that cutline models lists "
+            f"({names})"
         )
     if (model / "config.toml").exists():
         raise BundleError(f"{model}: no epoch of this run was finished; train it with --resume")

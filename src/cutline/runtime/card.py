@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any
 
 from cutline.config import DecodingOptions
+from cutline.errors import BundleError
+from cutline.runtime.bundle_files import MANIFEST, BundleFiles, FolderFiles, zip_files
+from cutline.runtime.manifest import CARD, manifest_of, require_list
 
 if TYPE_CHECKING:
     from cutline.runtime.bundle import Bundle
@@ -38,6 +42,32 @@ def card_of(bundle: Bundle) -> str:
         data_notes=bundle.data_notes.strip() or "nobody stated any.",
         scores="\n".join(f"- {line}" for line in _scores(details)) or "Nothing was measured.",
     )
+
+
+def read_card(place: Path) -> str:
+    """Return the card of a bundle as it was written, Markdown, compared with what the manifest says of it.
+
+    Args:
+        place: The folder or zip file.
+
+    Raises:
+        BundleError: The place holds no bundle, one that is damaged, or one from before there were cards.
+    """
+    if place.is_file():
+        with zip_files(place) as packed:
+            return _card_in(packed)
+    return _card_in(FolderFiles(place))
+
+
+def _card_in(found: BundleFiles) -> str:
+    listed = require_list(found.named(MANIFEST), manifest_of(found))
+    if CARD not in listed:
+        raise BundleError(
+            f"{found.place}: has no card, since it was written before bundles had one; write it anew with: "
+            "cutline export MODEL --format bundle --out FILE.zip"
+        )
+    found.check(CARD, listed[CARD], keep=False)
+    return found.read(CARD).decode("utf-8")
 
 
 @cache

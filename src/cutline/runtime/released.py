@@ -8,9 +8,9 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any, Final
 
-from cutline.errors import BundleError, UnknownNameError
-from cutline.runtime.bundle_files import MANIFEST, ZIP, zip_files
-from cutline.runtime.manifest import CARD, manifest_of, require_list
+from cutline.errors import BundleError
+from cutline.runtime.bundle_files import ZIP, zip_files
+from cutline.runtime.manifest import manifest_of
 
 DEFAULT: Final = "flickr8k-lite0"
 """The model that captions where none is named and none was trained."""
@@ -55,6 +55,11 @@ def released_path(name: str) -> Path | None:
     return _paths().get(name)
 
 
+def released_names() -> list[str]:
+    """Return the names of the models that come with this cutline, sorted."""
+    return list(_paths())
+
+
 def released_models() -> list[ReleasedModel]:
     """Return what is known of every released model, by name.
 
@@ -76,23 +81,6 @@ def released_models() -> list[ReleasedModel]:
             )
         )
     return found
-
-
-def card_of_released(name: str) -> str:
-    """Return the card of a released model, Markdown.
-
-    Raises:
-        BundleError: The bundle is damaged.
-        UnknownNameError: There is no such model.
-    """
-    path = released_path(name)
-    if path is None:
-        known = ", ".join(_paths()) or "none"
-        raise UnknownNameError(f"no released model is called {name!r}; there are: {known}")
-    with zip_files(path) as packed:
-        listed = require_list(packed.named(MANIFEST), manifest_of(packed))
-        packed.check(CARD, listed.get(CARD, {}), keep=True)
-        return (packed / CARD).content.decode("utf-8")
 
 
 def refuse_released(bundle: Path) -> None:
