@@ -17,6 +17,7 @@ both follow what a captioner can make of the features. *Images/s* is of encoding
 from __future__ import annotations
 
 import argparse
+import re
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -88,21 +89,21 @@ def row_of(dataset: Dataset, options: EncoderOptions, tokenizer: Tokenizer) -> l
         start = time.perf_counter()
         encoder.encode(images)
         times.append(time.perf_counter() - start)
-    store, problems = extract_features(encoder, dataset, Silent())
-    bad = {problem.where for problem in problems}
-    read = feature_reader(store)
-    train, val = ([e for e in dataset.of_split(split) if e.image_id not in bad] for split in ("train", "val"))
-    expected = learn_expected(read, train, tokenizer, Silent())
-    if expected is None:
-        raise SystemExit("too few captions to learn from")
-    return [
-        options.name,
-        f"{encoder.input_size[0]} × {encoder.input_size[1]}",
-        str(encoder.feature_shape[0]),
-        f"{options.batch_size / float(np.median(times)):.0f}",
-        f"{100 * found_in_ten(expected, read, val, tokenizer):.1f} %",
-        f"{of_neighbours(read, train, val, tokenizer):.1f}",
-    ]
+    store, readable = extract_features(encoder, dataset, Silent())
+    with store:
+        read = feature_reader(store)
+        train, val = readable.of_split("train"), readable.of_split("val")
+        expected = learn_expected(read, train, tokenizer, Silent())
+        if expected is None:
+            raise SystemExit("too few captions to learn from")
+        return [
+            options.name,
+            f"{encoder.input_size[0]} × {encoder.input_size[1]}",
+            str(encoder.feature_shape[0]),
+            f"{options.batch_size / float(np.median(times)):.0f}",
+            f"{100 * found_in_ten(expected, read, val, tokenizer):.1f} %",
+            f"{of_neighbours(read, train, val, tokenizer):.1f}",
+        ]
 
 
 def main() -> None:
@@ -116,7 +117,11 @@ def main() -> None:
     asked: list[tuple[str, str]] = []
     for one in given.asked:
         if isinstance(one, str):
+            if not re.fullmatch(r"[^@]+(@\d+)?", one):
+                parser.error(f"--encoder {one}: expected NAME or NAME@PIXELS")
             asked.append((one, "imagenet"))
+        elif not asked:
+            parser.error("--weights: name an --encoder before them")
         else:
             asked[-1] = (asked[-1][0], one[1])
     data = DataOptions()

@@ -1,7 +1,7 @@
 """A theme that a model has never seen: trained from nothing, against going on from that model.
 
     .venv/bin/python benchmarks/start_from.py flickr8k/captions.csv --images flickr8k/images --out theme \\
-        [--theme children] [--photos 250 1000]
+        [--theme water] [--photos 250 1000]
 
 A base is trained on all photos whose captions never name the theme. Then, for rising numbers of photos of
 which two captions at least name it, one model is trained from nothing and one from the base, with the same
@@ -10,7 +10,8 @@ and of the train split, which neither training saw; which epoch is kept is decid
 scored. Scores are those of 3 beams, without self-critical training and without consensus. p is that of
 ``cutline score --against``.
 
-What is finished in the folder of ``--out`` is not trained again.
+Everything lies in a folder of the theme's name in that of ``--out``; what is finished there is not trained
+again.
 """
 
 from __future__ import annotations
@@ -56,8 +57,8 @@ def themed(rows: Iterable[Row], theme: re.Pattern[str]) -> tuple[list[Row], list
         theme: What captions of the theme hold.
 
     Returns:
-        The first keep their splits. Of the second, the first train images by name are ``"train"``, as many as
-        are asked for at the most, the next hundred ``"val"``; all others are ``"test"``, val images too.
+        The first keep their splits. Of the second, the first thousand train images by name are ``"train"``,
+        the next hundred ``"val"``; all others are ``"test"``, val images too.
     """
     by_image: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
@@ -116,7 +117,7 @@ def main() -> None:
     parser.add_argument("table", type=Path, help="image, caption and split")
     parser.add_argument("--images", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--theme", choices=THEMES, default="children")
+    parser.add_argument("--theme", choices=THEMES, default="water")
     parser.add_argument("--base-epochs", type=int, default=6)
     parser.add_argument("--learning-rate", type=float, default=5e-4, help="of going on from the base")
     parser.add_argument("--photos", type=int, nargs="*", choices=EPOCHS, default=list(EPOCHS))
@@ -124,24 +125,22 @@ def main() -> None:
     with asked.table.open(newline="", encoding="utf-8") as stream:
         rows = [(row["image"], row["caption"], row["split"]) for row in csv.DictReader(stream)]
     without, inside = themed(rows, THEMES[asked.theme])
-    asked.out.mkdir(parents=True, exist_ok=True)
-    base = asked.out / "base"
+    folder = asked.out / asked.theme
+    folder.mkdir(parents=True, exist_ok=True)
+    base = folder / "base"
     trained(without, asked.images, base, {**_PLAIN, "training.epochs": asked.base_epochs})
-    folder = asked.out / "unchanged"
-    if not (folder / "captions.json").exists():
-        table = asked.out / "theme.csv"
+    table, unchanged = folder / "theme.csv", folder / "unchanged"
+    if not (unchanged / "captions.json").exists():
         write_table(table, inside)
-        evaluate(base, table, images=asked.images, split="test", out=folder)
-    report = score_files(
-        folder / "captions.json", asked.out / "theme.csv", options=ScoreOptions(split="test")
-    )
+        evaluate(base, table, images=asked.images, split="test", out=unchanged)
+    report = score_files(unchanged / "captions.json", table, options=ScoreOptions(split="test"))
     scores = report.hypotheses.scores
     print(f"base as it is: CIDEr-D {scores.cider_d:.1f}, BLEU-4 {scores.bleu_4:.1f}, {scores.images} photos")
     print("| photos | from nothing | from the base | p |\n| --- | --- | --- | --- |")
     runs: dict[str, dict[int, Path]] = {"nothing": {}, "base": {}}
     for photos in asked.photos:
         for start, own in runs.items():
-            run = own[photos] = asked.out / f"{start}-{photos}"
+            run = own[photos] = folder / f"{start}-{photos}"
             options = {**_PLAIN, "training.epochs": EPOCHS[photos], "training.batch_size": 32}
             if start == "base":
                 options |= {"start.model": str(base), "training.learning_rate": asked.learning_rate}

@@ -84,7 +84,7 @@ def test_the_card_of_any_model_is_shown(box: Path) -> None:
     for model in (BUNDLE, BUNDLE.with_suffix(""), "runs/mine"):
         assert run("models", "show", str(model)).stdout == of_name
     found = json.loads(run("models", "show", "runs/mine", "--json").stdout)
-    assert found == {"name": "runs/mine", "card": (BUNDLE.with_suffix("") / "card.md").read_text("utf-8")}
+    assert found == {"model": "runs/mine", "card": (BUNDLE.with_suffix("") / "card.md").read_text("utf-8")}
 
 
 def test_a_card_that_was_changed_or_never_written_is_told(box: Path) -> None:
@@ -186,14 +186,6 @@ def test_a_run_without_a_finished_epoch_is_not_passed_over_in_silence(box: Path)
     assert found.exit_code == 0, found.stderr
     assert f"{released.DEFAULT}, which comes with cutline" in found.stderr
     assert "no run in runs/ has finished an epoch yet" in found.stderr
-
-
-def test_a_path_may_begin_at_home(box: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(box))
-    shutil.copytree(BUNDLE.with_suffix(""), box / "mine")
-    assert Captioner.load("~/mine").caption("photo.png") == Captioner.load(BUNDLE).caption("photo.png")
-    with pytest.raises(BundleError, match=r"^~nobody-has-this-name/mine: no such model"):
-        Captioner.load("~nobody-has-this-name/mine")
 
 
 def test_a_folder_of_that_name_comes_first(box: Path) -> None:

@@ -241,6 +241,12 @@ def test_each_of_several_encoders_takes_its_own_weights(tmp_path):
         ("resnet50+resnt101", "random", "unknown encoder 'resnt101'; did you mean 'resnet101'"),
         ("resnet50+resnet50", "random", "the same encoder twice"),
         (
+            "resnet50+mine.keras",
+            "random",
+            r"mine\.keras is a file, and only encoders with a name can be joined",
+        ),
+        ("resnet50+resnet101", "random+imagenet", "'random' stands for the weights of all encoders"),
+        (
             "resnet50+resnet101",
             "one.h5",
             "expected weights for each of 2 encoders, joined by '\\+', found 'one.h5'",

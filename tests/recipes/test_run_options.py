@@ -1,4 +1,4 @@
-"""Which preset a run starts from when none is named."""
+"""Which preset a run starts from when none is named, and what is told before a data set is read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cutline.errors import ConfigError
+from cutline.errors import ConfigError, CutlineError
 from cutline.recipes.run_options import Asked, new_options
 
 
@@ -35,3 +35,53 @@ def test_a_file_chooses_as_well(tmp_path: Path):
 def test_a_decoder_that_is_no_name_is_told_in_one_line():
     with pytest.raises(ConfigError, match=r"decoder\.name"):
         new_options(Asked(assignments=("decoder.name=[1]",)))
+
+
+def test_weights_files_are_named_from_the_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    asked = {"encoder.name": "resnet50+efficientnet_lite0", "encoder.weights": "one.h5+~/two.pth"}
+    found = new_options(Asked(overrides=asked)).encoder.weights
+    assert found == f"{tmp_path}/one.h5+{tmp_path}/home/two.pth"
+    asked["encoder.weights"] = "imagenet+two.pth"
+    assert new_options(Asked(overrides=asked)).encoder.weights == f"imagenet+{tmp_path}/two.pth"
+
+
+@pytest.mark.parametrize(
+    ("name", "weights", "told"),
+    [
+        (
+            "resnet50+efficientnet_lite0",
+            "a.h5+imagenet",
+            r"c\+\+/a\.h5 has a '\+' in its path, .* move or link",
+        ),
+        ("resnet50+efficientnet_lite0", "a.h5", "expected weights for each of 2 encoders"),
+        ("resnet50+own.keras", "imagenet", r"own\.keras is a file, and only encoders with a name"),
+    ],
+)
+def test_what_cannot_be_joined_is_told_at_once(tmp_path: Path, monkeypatch, name, weights, told):
+    folder = tmp_path / "c++"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    with pytest.raises(CutlineError, match=told) as refused:
+        new_options(Asked(overrides={"encoder.name": name, "encoder.weights": weights}))
+    assert "\n" not in str(refused.value)
+
+
+def test_a_plus_in_a_path_is_nothing_special_where_nothing_is_joined(tmp_path: Path, monkeypatch):
+    folder = tmp_path / "c++"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    (folder / "own.keras").touch()
+    own = new_options(Asked(overrides={"encoder.name": f"{folder}/own.keras"})).encoder
+    assert own.name == f"{folder}/own.keras"
+    named = {"encoder.name": "resnet50", "encoder.weights": "a.h5"}
+    assert new_options(Asked(overrides=named)).encoder.weights == f"{folder}/a.h5"
+
+
+def test_a_size_for_a_file_that_has_its_own_is_told_at_once():
+    asked = {"encoder.name": "own.keras", "encoder.input_size": 64}
+    with pytest.raises(
+        ConfigError, match=r"encoder\.input_size is 64, and own\.keras takes images of its own"
+    ):
+        new_options(Asked(overrides=asked))

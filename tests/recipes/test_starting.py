@@ -16,7 +16,7 @@ from tests.recipes.conftest import World, write_table
 from cutline.captioner import Captioner
 from cutline.config import RunConfig, read_toml, validate
 from cutline.data.splits import save_splits
-from cutline.errors import BundleError, ConfigError, CutlineError, ExportError, RunError
+from cutline.errors import BundleError, ConfigError, CutlineError, ExportError, RunError, WeightsError
 from cutline.models.encoders import Encoder
 from cutline.recipes import quantising, starting
 from cutline.recipes.export import export
@@ -105,14 +105,33 @@ def test_options_are_the_models_and_stand_in_the_config(trained, tiles, from_lig
 
 @pytest.mark.parametrize(
     ("told", "expected"),
-    [({}, 0), ({"input_size": [64, 64]}, 64), ({"input_size": [9, 7], "own_network": {}}, 0)],
+    [({}, 224), ({"input_size": [64, 64]}, 64), ({"input_size": [9, 7], "own_network": {}}, 0)],
 )
 def test_the_size_of_images_comes_with_the_model(trained, monkeypatch, told, expected):
     bundle = load_bundle(Path(trained.folder) / "bundle")
     spec = {"name": "efficientnet_lite0", **told}
     monkeypatch.setattr(starting, "load_bundle", lambda *_, **__: replace(bundle, encoder_spec=spec))
-    options = new_options(Asked(overrides={"start.model": str(trained.folder)}))
-    assert (options.encoder.name, options.encoder.input_size) == ("efficientnet_lite0", expected)
+    start = {"start.model": str(trained.folder)}
+    for asked in ({}, {"encoder.input_size": 0}, {"encoder.input_size": expected}):
+        options = new_options(Asked(overrides={**start, **asked}))
+        assert (options.encoder.name, options.encoder.input_size) == ("efficientnet_lite0", expected)
+
+
+@pytest.mark.parametrize("found", [[], 5, "224", [0, 0]])
+def test_a_model_whose_size_of_images_is_none_is_refused(trained, tiles, monkeypatch, found):
+    bundle = load_bundle(Path(trained.folder) / "bundle")
+    spec = {"name": "efficientnet_lite0", "input_size": found}
+    monkeypatch.setattr(starting, "load_bundle", lambda *_, **__: replace(bundle, encoder_spec=spec))
+    assert "damaged: 'input_size' is" in refused(WeightsError, tiles, start=trained.folder)
+
+
+def test_a_path_may_begin_at_home(trained, monkeypatch):
+    folder = Path(trained.folder)
+    monkeypatch.setenv("HOME", str(folder.parent))
+    options = new_options(Asked(overrides={"start.model": f"~/{folder.name}"}))
+    assert options.start.model == str(folder)
+    with pytest.raises(BundleError, match=r"^~nobody-is-called-so: no such model"):
+        new_options(Asked(overrides={"start.model": "~nobody-is-called-so"}))
 
 
 @pytest.mark.parametrize(

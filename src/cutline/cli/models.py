@@ -53,7 +53,7 @@ def models(screen: Screen, action: Action = None, model: Model = None) -> int:
         raise ConfigError(f"cutline models {given}: to see a card, say cutline models show MODEL")
     card = read_card(find_bundle(Path(model)))
     screen.lines(card)
-    screen.document({"name": model, "card": card})
+    screen.document({"model": model, "card": card})
     return DONE
 
 

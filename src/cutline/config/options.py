@@ -45,8 +45,13 @@ class TextOptions(_Frozen):
 class EncoderOptions(_Frozen):
     """Which CNN looks at the image."""
 
-    name: str = Field("efficientnet_lite0", description="name in the encoder registry, or a .keras file")
-    weights: str = Field("imagenet", description="'imagenet', a weights file, or 'random'")
+    name: str = Field(
+        "efficientnet_lite0",
+        description="name in the encoder registry, several joined by +, or a .keras file",
+    )
+    weights: str = Field(
+        "imagenet", description="'imagenet', a weights file, or 'random'; of joined encoders joined by +, too"
+    )
     features: Literal["pooled", "grid"] = Field("pooled", description="one vector or one per region")
     input_size: int = Field(
         0,

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from pathlib import Path
+from typing import Any, Final, Literal
 
+from cutline.config import MAX_INPUT_SIZE
 from cutline.errors import ConfigError, WeightsError
 from cutline.registry import require_known
 
 JOIN: Final = "+"
-"""Stands between the names, and the weights, of encoders that are used side by side."""
+"""Stands between the names, and the weights, of encoders that are joined."""
+
+_OWN: Final = ".keras"
 
 KNOWN_WEIGHTS: Final = ("imagenet", "random")
 """What weights can be beside a path."""
@@ -146,7 +151,20 @@ def is_own_file(name: str) -> bool:
         >>> is_own_file("nets/mine.keras"), is_own_file("resnet50")
         (True, False)
     """
-    return name.lower().endswith(".keras")
+    return name.lower().endswith(_OWN) and (JOIN not in name or Path(name).exists())
+
+
+def refuse_input_size(name: str, input_size: int) -> None:
+    """Raise ConfigError where a size is asked for of the network in a ``.keras`` file.
+
+    Example:
+        >>> refuse_input_size("nets/mine.keras", 0)
+    """
+    if input_size:
+        raise ConfigError(
+            f"encoder.input_size is {input_size}, and {name} takes images of its own size only; leave it "
+            "out, or save the network with another input"
+        )
 
 
 def find_specs(name: str) -> tuple[EncoderSpec, ...]:
@@ -154,7 +172,7 @@ def find_specs(name: str) -> tuple[EncoderSpec, ...]:
 
     Raises:
         UnknownNameError: One of them is not known; the nearest is suggested.
-        ConfigError: One is named twice.
+        ConfigError: One is named twice, or is a ``.keras`` file.
 
     Example:
         >>> [spec.name for spec in find_specs("resnet50+efficientnet_lite0")]
@@ -163,6 +181,12 @@ def find_specs(name: str) -> tuple[EncoderSpec, ...]:
     names = name.split(JOIN)
     if len(set(names)) < len(names):
         raise ConfigError(f"encoder {name!r}: the same encoder twice tells nothing new; name each once")
+    files = [own for own in names if own.lower().endswith(_OWN)]
+    if files:
+        raise ConfigError(
+            f"encoder {name!r}: {files[0]} is a file, and only encoders with a name can be joined; save a "
+            "network that holds both as one .keras file"
+        )
     return tuple(map(find_spec, names))
 
 
@@ -170,7 +194,8 @@ def weights_of(name: str, weights: str) -> list[str]:
     """Return the weights of each encoder that ``name`` joins.
 
     Raises:
-        WeightsError: There are as many neither as one nor as encoders.
+        WeightsError: There are as many neither as one nor as encoders, or one is ``"random"``: random weights
+            are seeded for a whole encoder.
 
     Example:
         >>> weights_of("resnet50+efficientnet_lite0", "resnet50.weights.h5+imagenet")
@@ -189,7 +214,35 @@ def weights_of(name: str, weights: str) -> list[str]:
             f"encoder {name}: expected weights for each of {count} encoders, joined by {JOIN!r}, "
             f"found {weights!r}; 'imagenet' may be one of them"
         )
+    if "random" in found:
+        raise WeightsError(
+            f"encoder {name}: found {weights!r}; 'random' stands for the weights of all encoders, not of one"
+        )
     return found
+
+
+def described_size(spec: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Return (height, width) of the images that the encoder of a bundle takes, by its description there.
+
+    Returns:
+        None where the description was written before it said so: the usual size of the encoder.
+
+    Raises:
+        WeightsError: It says what no size is.
+
+    Example:
+        >>> described_size({"name": "resnet50", "input_size": [256, 320]})
+        (256, 320)
+        >>> described_size({"name": "resnet50"}) is None
+        True
+    """
+    match spec.get("input_size"):
+        case None:
+            return None
+        case [int(height), int(width)] if 0 < height <= MAX_INPUT_SIZE and 0 < width <= MAX_INPUT_SIZE:
+            return height, width
+        case found:
+            raise WeightsError(f"encoder description: damaged: 'input_size' is {found!r}")
 
 
 def find_spec(name: str) -> EncoderSpec:

@@ -18,16 +18,18 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from cutline.config import MAX_INPUT_SIZE, EncoderOptions
-from cutline.errors import ConfigError, WeightsError
+from cutline.config import EncoderOptions
+from cutline.errors import WeightsError
 from cutline.models import own_encoder
 from cutline.models.encoder_specs import (
     DECODE_VERSION,
     ENCODERS,
     PREPROCESSING_VERSION,
     EncoderSpec,
+    described_size,
     encoder_names,
     is_own_file,
+    refuse_input_size,
 )
 from cutline.models.named_networks import build_named
 from cutline.progress import Progress, Silent
@@ -177,11 +179,7 @@ def build_encoder(options: EncoderOptions, progress: Progress = _SILENT) -> Enco
     own_network = None
     if is_own_file(options.name):
         name = Path(options.name).name
-        if options.input_size:
-            raise ConfigError(
-                f"encoder.input_size is {options.input_size}, and {options.name} takes images of its own "
-                "size only; leave it out, or save the network with another input"
-            )
+        refuse_input_size(options.name, options.input_size)
         weights = None if options.weights in ("imagenet", "random") else Path(options.weights)
         network, own_network = own_encoder.load_network(Path(options.name), weights)
     else:
@@ -216,21 +214,10 @@ def encoder_from_spec(spec: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]
     if spec["own_network"] is not None:
         network = own_encoder.rebuild_network(spec["own_network"], f"encoder {name}")
     else:
-        network = build_named(name, spec["features"], "random", _SILENT, _input_size(spec))
+        network = build_named(name, spec["features"], "random", _SILENT, described_size(spec))
     encoder = Encoder(name, network, spec["features"], spec["batch_size"], spec["own_network"])
     encoder.load_weights(arrays)
     return encoder
-
-
-def _input_size(spec: Mapping[str, Any]) -> tuple[int, int] | None:
-    """Return what a description says of the images; None in those written before it was said."""
-    match spec.get("input_size"):
-        case None:
-            return None
-        case [int(height), int(width)] if 0 < height <= MAX_INPUT_SIZE and 0 < width <= MAX_INPUT_SIZE:
-            return height, width
-        case found:
-            raise WeightsError(f"encoder description: damaged: 'input_size' is {found!r}")
 
 
 def _finish(network: Any, features: Features, name: str) -> Any:

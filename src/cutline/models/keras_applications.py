@@ -65,14 +65,19 @@ def build_network(spec: EncoderSpec, weights: str, input_size: tuple[int, int] |
         require_file(Path(weights), spec.name)
     builder = getattr(keras.applications, spec.builder)
     shape = (*(input_size or spec.input_size), 3)
-    try:
-        network = builder(include_top=False, weights=None, input_shape=shape)
-    except ValueError as error:
-        raise WeightsError(
-            f"encoder {spec.name}: cannot take images of {shape[0]} × {shape[1]} pixels: {first_line(error)}"
-        ) from None
+    if weights != "imagenet" or input_size is not None:
+        # Where weights are fetched a size that cannot be is told first, and not as a failed download.
+        try:
+            network = builder(include_top=False, weights=None, input_shape=shape)
+        except ValueError as error:
+            raise WeightsError(
+                f"encoder {spec.name}: cannot take images of {shape[0]} × {shape[1]} pixels: "
+                f"{first_line(error)}"
+            ) from None
     if weights == "imagenet":
-        with _one_line_when_download_fails(spec):
+        with _one_line_when_download_fails(spec), warnings.catch_warnings():
+            # Keras has some weights for several sizes of images, and warns when it takes those of another.
+            warnings.simplefilter("ignore", UserWarning)
             network = builder(include_top=False, weights="imagenet", input_shape=shape)
     if weights not in ("imagenet", "random"):
         load_file(network, Path(weights), spec.name)

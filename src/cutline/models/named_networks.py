@@ -1,4 +1,4 @@
-"""The network of a named encoder, or those of several side by side, whose features stand one after the other.
+"""The network of a named encoder, or those of several joined, whose features stand one after the other.
 
 Networks that were trained apart see different things, even where one is much weaker than the other: together
 they tell more of an image than the better one at larger pictures would, for the sum of their work.
@@ -67,7 +67,7 @@ def build_named(
             f"encoder {name}: on images of {size[0]} × {size[1]} pixels their maps differ: {found} regions; "
             "try another --set encoder.input_size, or --set encoder.features=pooled"
         )
-    return keras.Model(image, keras.layers.Concatenate(name="side_by_side")(maps), name="side_by_side")
+    return keras.Model(image, keras.layers.Concatenate(name="joined")(maps), name="joined")
 
 
 def _build(spec: EncoderSpec, weights: str, progress: Progress, input_size: tuple[int, int] | None) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,14 @@ from typing import Any
 from cutline.config import RunConfig, asked_values, named_preset, resolve
 from cutline.errors import ConfigError
 from cutline.models.decoders import DECODERS
-from cutline.models.encoder_specs import JOIN, KNOWN_WEIGHTS, find_specs, is_own_file, weights_of
+from cutline.models.encoder_specs import (
+    JOIN,
+    KNOWN_WEIGHTS,
+    find_specs,
+    is_own_file,
+    refuse_input_size,
+    weights_of,
+)
 from cutline.models.presets import CLASSIC_PRESET, DEFAULT_PRESET, PRESETS, preset_values
 from cutline.recipes import run_folder as layout
 from cutline.recipes.starting import Values, require_fixed, start_values
@@ -44,14 +52,16 @@ def new_options(asked: Asked) -> RunConfig:
     values = asked_values(asked.config, asked.assignments, asked.overrides)
     named = named_preset(asked.preset, asked.config, asked.assignments)
     if values.get("start.model"):
-        return _with_whole_paths(_options_with_start(str(values["start.model"]), named, values, asked))
+        model = str(_at_home(str(values["start.model"])))
+        return _with_whole_paths(_options_with_start(model, named, values, asked))
     preset = named or _default_preset(values)
     options = resolve(preset, preset_values(preset), asked.config, asked.assignments, asked.overrides)
     # Misspelt names are told before thousands of images are read.
     DECODERS.get(options.decoder.name)
-    if not is_own_file(options.encoder.name):
+    if is_own_file(options.encoder.name):
+        refuse_input_size(options.encoder.name, options.encoder.input_size)
+    else:
         find_specs(options.encoder.name)
-        weights_of(options.encoder.name, options.encoder.weights)
     return _with_whole_paths(options)
 
 
@@ -102,21 +112,37 @@ def resumed_options(folder: Path, asked: Asked) -> RunConfig:
     return before
 
 
+def _at_home(path: str) -> Path:
+    """Replace a ``~`` at the beginning by the home it stands for; one that stands for none stays."""
+    # Path.expanduser ends in an error there.
+    return Path(os.path.expanduser(path))  # noqa: PTH111
+
+
 def _with_whole_paths(options: RunConfig) -> RunConfig:
     """Write files without regard to where the command was started: a run may be resumed from elsewhere."""
     if model := options.start.model:
         # A name may stand for a model, too.
-        place = Path(model).expanduser()
+        place = _at_home(model)
         start = {"model": str(place.absolute())} if place.exists() else {}
         return options.model_copy(update={"start": options.start.model_copy(update=start)})
     encoder = options.encoder
-    weights = encoder.weights
-    if weights not in KNOWN_WEIGHTS:
-        found = weights_of(encoder.name, weights)
-        weights = JOIN.join(
-            own if own in KNOWN_WEIGHTS else str(Path(own).expanduser().absolute()) for own in found
-        )
+    weights = _whole_weights(encoder.name, encoder.weights)
     name = str(Path(encoder.name).absolute()) if is_own_file(encoder.name) else encoder.name
     return options.model_copy(
         update={"encoder": encoder.model_copy(update={"name": name, "weights": weights})}
     )
+
+
+def _whole_weights(name: str, weights: str) -> str:
+    """Write weights files without regard to where the command was started."""
+    if weights in KNOWN_WEIGHTS:
+        return weights
+    found = weights_of(name, weights)
+    whole = [own if own in KNOWN_WEIGHTS else str(_at_home(own).absolute()) for own in found]
+    for own in whole:
+        if len(whole) > 1 and JOIN in own:
+            raise ConfigError(
+                f"encoder.weights: {own} has a {JOIN!r} in its path, which stands between weights where "
+                "encoders are joined; move or link the file to a folder without one"
+            )
+    return JOIN.join(whole)

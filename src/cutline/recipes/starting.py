@@ -13,6 +13,7 @@ from cutline.config import EncoderOptions, RunConfig, TextOptions
 from cutline.data.splits import load_splits
 from cutline.errors import BundleError, ConfigError, RunError
 from cutline.files import write_json
+from cutline.models.encoder_specs import described_size, find_specs
 from cutline.models.encoders import Encoder, encoder_from_spec
 from cutline.models.new_tokens import with_new_tokens
 from cutline.progress import Progress
@@ -178,15 +179,20 @@ def start_values(model: str) -> Values:
     encoder = {"name": spec.get("name"), "features": "grid" if len(bundle.feature_shape) == 2 else "pooled"}
     if "batch_size" in spec:
         encoder["batch_size"] = spec["batch_size"]
-    # A network of somebody's own takes one size; descriptions did not always say which it is.
-    own = spec.get("own_network") is not None
-    encoder["input_size"] = 0 if own else spec.get("input_size", [0])[0]
+    # A network of somebody's own takes one size, which is not asked for.
+    encoder["input_size"] = 0 if spec.get("own_network") is not None else _side_of(spec)
     tokenizer = bundle.vocabulary.tokenizer
     return {
         "decoder": bundle.decoder.model_dump(),
         "encoder": encoder,
         "text": {"level": tokenizer.level, "lowercase": tokenizer.lowercase},
     }
+
+
+def _side_of(spec: Mapping[str, Any]) -> int:
+    """Return the side of the images that a named encoder takes; descriptions did not always say it."""
+    described = described_size(spec)
+    return described[0] if described else max(one.input_size[0] for one in find_specs(str(spec.get("name"))))
 
 
 def require_fixed(model: str, values: Values, options: RunConfig, asked: Mapping[str, object]) -> None:
@@ -199,9 +205,11 @@ def require_fixed(model: str, values: Values, options: RunConfig, asked: Mapping
         asked: ``group.key`` → value of what was asked for.
     """
     found = options.model_dump()
+    # Whatever it is there.
     if asked.get("text.level") == "auto":
-        # Whatever it is there.
         found["text"]["level"] = values["text"]["level"]
+    if asked.get("encoder.input_size") == 0:
+        found["encoder"]["input_size"] = values["encoder"]["input_size"]
     changed = [
         f"{group}.{key} is {values[group][key]!r} there, asked for {found[group][key]!r}"
         for group, keys in _FIXED.items()

@@ -22,7 +22,6 @@ exception is an encoder that a user brought as a ``.keras`` file, which Keras lo
 from __future__ import annotations
 
 import hashlib
-import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -200,14 +199,11 @@ def require_weights(bundle: Bundle, encoder: bool = True) -> Bundle:
 def find_bundle(model: Path) -> Path:
     """Return the bundle of a MODEL: a bundle itself, folder or zip file, or a run folder that holds one.
 
-    A path may begin with ``~``. Where nothing lies under it, MODEL may be the name of a model that comes with
-    cutline.
+    Where nothing lies under that path, MODEL may be the name of a model that comes with cutline.
 
     Raises:
         BundleError: There is no such folder, zip file or name, or no bundle in it.
     """
-    # As a string: of a name that only begins with ~ the method makes an error.
-    model = Path(os.path.expanduser(model))  # noqa: PTH111
     if model.is_file() and (zipfile.is_zipfile(model) or model.suffix.lower() == ZIP):
         if not zipfile.is_zipfile(model):
             raise not_a_zip(model)

@@ -92,7 +92,9 @@ def _encoder(bundle: Bundle) -> str:
     grid = len(bundle.feature_shape) == 2
     depth = f"{bundle.feature_shape[-1]:,} numbers"
     what = f"{bundle.feature_shape[0]} regions of {depth}" if grid else f"the whole picture as {depth}"
-    return f"{_encoder_name(bundle)}, {what}{_precision(bundle, 'encoder')}"
+    size = bundle.encoder_spec.get("input_size")
+    of = f" of images of {size[1]} × {size[0]} pixels" if isinstance(size, list) and len(size) == 2 else ""
+    return f"{_encoder_name(bundle)}, {what}{of}{_precision(bundle, 'encoder')}"
 
 
 def _decoder(bundle: Bundle) -> str:
