@@ -245,11 +245,15 @@ def test_each_of_several_encoders_takes_its_own_weights(tmp_path):
             "random",
             r"mine\.keras is a file, and only encoders with a name can be joined",
         ),
+        ("resnet50+", "random", "'resnet50\\+': expected names joined by '\\+' without blanks"),
+        ("resnet50 + resnet101", "random", "expected names joined by '\\+' without blanks"),
+        ("resnet50+resnet101", "imagenet+", "found weights 'imagenet\\+'; expected 2 joined"),
+        ("resnet50", "imagenet+imagenet", "expected those of one encoder"),
         ("resnet50+resnet101", "random+imagenet", "'random' stands for the weights of all encoders"),
         (
             "resnet50+resnet101",
             "one.h5",
-            "expected weights for each of 2 encoders, joined by '\\+', found 'one.h5'",
+            r"found weights 'one\.h5'; expected 2 joined by '\+', one for each encoder",
         ),
         (
             "mobilenet_v2+inception_v3",
@@ -276,9 +280,9 @@ def test_a_description_that_does_not_say_the_size_means_the_usual_one(pooled):
 
 
 def test_a_size_that_the_network_cannot_take_is_refused_in_one_line():
-    options = EncoderOptions(name="inception_v3", weights="random", input_size=32)
+    options = EncoderOptions(name="inception_v3", weights="random", input_size=64)
     with pytest.raises(
-        WeightsError, match=r"^encoder inception_v3: cannot take images of 32 × 32 .* 75"
+        WeightsError, match=r"^encoder inception_v3: cannot take images of 64 × 64 .* 75"
     ) as told:
         build_encoder(options)
     assert "\n" not in str(told.value)

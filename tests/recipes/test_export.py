@@ -281,6 +281,13 @@ def test_a_saved_model_that_disagrees_with_the_model_is_not_kept(model, tmp_path
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("format", ["onnx", "web", "saved_model", "litert"])
+def test_a_folder_is_not_called_like_a_zip_file(model, tmp_path, format):
+    with pytest.raises(ConfigError, match=rf"only a bundle is written as a zip file, found .* {format};"):
+        export(model, tmp_path / "small.zip", format)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("format", "given", "message"),
     [

@@ -55,7 +55,7 @@ def test_weights_files_are_named_from_the_root(tmp_path: Path, monkeypatch: pyte
             "a.h5+imagenet",
             r"c\+\+/a\.h5 has a '\+' in its path, .* move or link",
         ),
-        ("resnet50+efficientnet_lite0", "a.h5", "expected weights for each of 2 encoders"),
+        ("resnet50+efficientnet_lite0", "a.h5", "found weights 'a.h5'; expected 2 joined"),
         ("resnet50+own.keras", "imagenet", r"own\.keras is a file, and only encoders with a name"),
     ],
 )
@@ -85,3 +85,9 @@ def test_a_size_for_a_file_that_has_its_own_is_told_at_once():
         ConfigError, match=r"encoder\.input_size is 64, and own\.keras takes images of its own"
     ):
         new_options(Asked(overrides=asked))
+
+
+@pytest.mark.parametrize("size", [1, 63])
+def test_a_size_at_which_nothing_is_seen_is_refused(size: int):
+    with pytest.raises(ConfigError, match=r"input_size must be 0, for the usual one, or 64 to 1024 pixels"):
+        new_options(Asked(overrides={"encoder.input_size": size}))

@@ -6,8 +6,9 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+MIN_INPUT_SIZE: Final = 64
 MAX_INPUT_SIZE: Final = 1024
-"""Largest side in pixels of the images that a named encoder can be asked to take."""
+"""Smallest and largest side in pixels of the images that a named encoder can be asked to take."""
 
 
 class _Frozen(BaseModel):
@@ -57,9 +58,17 @@ class EncoderOptions(_Frozen):
         0,
         ge=0,
         le=MAX_INPUT_SIZE,
-        description="side of the images it takes, in pixels; 0: its usual one",
+        description=f"side of the images it takes, at least {MIN_INPUT_SIZE} pixels; 0: its usual one",
     )
     batch_size: int = Field(32, ge=1, description="images encoded at once")
+
+    @model_validator(mode="after")
+    def _see_more_than_one_region(self) -> EncoderOptions:
+        if 0 < self.input_size < MIN_INPUT_SIZE:
+            raise ValueError(
+                f"input_size must be 0, for the usual one, or {MIN_INPUT_SIZE} to {MAX_INPUT_SIZE} pixels"
+            )
+        return self
 
 
 class DecoderOptions(_Frozen):

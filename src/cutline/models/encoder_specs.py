@@ -172,13 +172,18 @@ def find_specs(name: str) -> tuple[EncoderSpec, ...]:
 
     Raises:
         UnknownNameError: One of them is not known; the nearest is suggested.
-        ConfigError: One is named twice, or is a ``.keras`` file.
+        ConfigError: A name is missing, one is named twice, or one is a ``.keras`` file.
 
     Example:
         >>> [spec.name for spec in find_specs("resnet50+efficientnet_lite0")]
         ['resnet50', 'efficientnet_lite0']
     """
     names = name.split(JOIN)
+    if len(names) > 1 and any(own != own.strip() or not own for own in names):
+        raise ConfigError(
+            f"encoder {name!r}: expected names joined by {JOIN!r} without blanks, as "
+            f"resnet50{JOIN}efficientnet_lite0"
+        )
     if len(set(names)) < len(names):
         raise ConfigError(f"encoder {name!r}: the same encoder twice tells nothing new; name each once")
     files = [own for own in names if own.lower().endswith(_OWN)]
@@ -206,13 +211,15 @@ def weights_of(name: str, weights: str) -> list[str]:
         ['a+b.h5']
     """
     count = 1 if is_own_file(name) else name.count(JOIN) + 1
-    if count == 1 or weights in KNOWN_WEIGHTS:
-        return [weights] * count
     found = weights.split(JOIN)
-    if len(found) != count:
+    several = len(found) > 1 and set(found) <= set(KNOWN_WEIGHTS)
+    if weights in KNOWN_WEIGHTS or (count == 1 and not several):
+        return [weights] * count
+    if len(found) != count or not all(found):
         raise WeightsError(
-            f"encoder {name}: expected weights for each of {count} encoders, joined by {JOIN!r}, "
-            f"found {weights!r}; 'imagenet' may be one of them"
+            f"encoder {name}: found weights {weights!r}; expected "
+            + ("those of one encoder" if count == 1 else f"{count} joined by {JOIN!r}, one for each encoder")
+            + "; 'imagenet' may stand for any"
         )
     if "random" in found:
         raise WeightsError(

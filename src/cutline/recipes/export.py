@@ -26,6 +26,7 @@ from cutline.records import Dataset
 from cutline.registry import require_known
 from cutline.runtime import load_bundle
 from cutline.runtime.bundle import find_bundle, require_weights
+from cutline.runtime.bundle_files import is_zip
 
 Format = Literal["bundle", "onnx", "web", "saved_model", "litert"]
 FORMATS: Final[tuple[Format, ...]] = ("bundle", "onnx", "web", "saved_model", "litert")
@@ -116,6 +117,11 @@ def export(
         raise ConfigError(
             "--no-captions, --no-weights, --vocabulary-size, --evaluation, --licence and --data-notes are "
             f"for --format bundle alone, found --format {format}; leave them out"
+        )
+    if format != "bundle" and is_zip(Path(out)):
+        raise ConfigError(
+            f"--out {out}: only a bundle is written as a zip file, found --format {format}; name a folder, "
+            "or add --format bundle"
         )
     folder = Path(out).resolve()
     _require_apart(folder, [model, *(given for given in (data, images, runtime) if given is not None)])
