@@ -45,13 +45,11 @@ def build_named(
         WeightsError: Weights are missing, too few or too many, damaged or of another network; an encoder
             cannot take images of that size; or maps are of different sizes.
     """
-    specs = find_specs(name)
+    specs, own_weights = find_specs(name), weights_of(name, weights)
     if len(specs) == 1:
-        return _build(specs[0], weights, progress, input_size)
+        return _build(specs[0], own_weights[0], progress, input_size)
     size = input_size or max(spec.input_size for spec in specs)
-    networks = [
-        _build(spec, own, progress, size) for spec, own in zip(specs, weights_of(name, weights), strict=True)
-    ]
+    networks = [_build(spec, own, progress, size) for spec, own in zip(specs, own_weights, strict=True)]
     image = keras.Input((*size, 3), dtype="uint8", name="image")
     maps = [network(image) for network in networks]
     if features == "pooled":
