@@ -112,9 +112,11 @@ def test_the_size_of_images_comes_with_the_model(trained, monkeypatch, told, exp
     spec = {"name": "efficientnet_lite0", **told}
     monkeypatch.setattr(starting, "load_bundle", lambda *_, **__: replace(bundle, encoder_spec=spec))
     start = {"start.model": str(trained.folder)}
-    for asked in ({}, {"encoder.input_size": 0}, {"encoder.input_size": expected}):
-        options = new_options(Asked(overrides={**start, **asked}))
-        assert (options.encoder.name, options.encoder.input_size) == ("efficientnet_lite0", expected)
+    options = new_options(Asked(overrides=start))
+    assert (options.encoder.name, options.encoder.input_size) == ("efficientnet_lite0", expected)
+    # 0 asks for whatever it is there.
+    for size in (0, expected):
+        assert new_options(Asked(overrides={**start, "encoder.input_size": size})).encoder.input_size == size
 
 
 @pytest.mark.parametrize("found", [[], 5, "224", [0, 0]])
