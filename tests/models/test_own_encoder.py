@@ -51,9 +51,9 @@ def test_an_activation_map_is_pooled_or_laid_in_regions(save, dtype):
 
 
 def test_its_size_is_its_own(save):
-    options = EncoderOptions(name=save(own_network()), input_size=24)
+    options = EncoderOptions(name=save(own_network()), input_size=96)
     with pytest.raises(
-        ConfigError, match=r"encoder.input_size is 24, and .*mine.keras takes images of its own"
+        ConfigError, match=r"encoder.input_size is 96, and .*mine.keras takes images of its own"
     ):
         build_encoder(options)
 

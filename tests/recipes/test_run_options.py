@@ -39,10 +39,10 @@ def test_a_decoder_that_is_no_name_is_told_in_one_line():
 
 def test_weights_files_are_named_from_the_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HOME", str(tmp_path / "mine"))
     asked = {"encoder.name": "resnet50+efficientnet_lite0", "encoder.weights": "one.h5+~/two.pth"}
     found = new_options(Asked(overrides=asked)).encoder.weights
-    assert found == f"{tmp_path}/one.h5+{tmp_path}/home/two.pth"
+    assert found == f"{tmp_path}/one.h5+{tmp_path}/mine/two.pth"
     asked["encoder.weights"] = "imagenet+two.pth"
     assert new_options(Asked(overrides=asked)).encoder.weights == f"imagenet+{tmp_path}/two.pth"
 

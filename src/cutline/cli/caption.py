@@ -227,7 +227,7 @@ def chosen_model(model: str | None, screen: Screen) -> str:
     Raises:
         RunError: There is none of them.
     """
-    from cutline.recipes.caption import is_training_begun, newest_run
+    from cutline.recipes.caption import newest_run
     from cutline.runtime.released import DEFAULT, released_path
 
     if model is not None:
@@ -238,6 +238,9 @@ def chosen_model(model: str | None, screen: Screen) -> str:
         return str(newest)
     released = released_path(DEFAULT)
     if released is not None:
+        # Only here: most captions are written with a model that was named or trained.
+        from cutline.recipes.run_folder import is_training_begun
+
         why = "; no run in runs/ has finished an epoch yet" if is_training_begun() else ""
         screen.progress.note(f"model: {DEFAULT}, which comes with cutline (choose another with --model){why}")
         # Not its name: a folder here may be called so.

@@ -121,17 +121,6 @@ def newest_run(folder: str | Path = "runs") -> Path | None:
     return newest.parent.parent if newest is not None else None
 
 
-def is_training_begun(folder: str | Path = "runs") -> bool:
-    """Tell whether ``folder`` holds a run that has not finished an epoch, so that nothing captions there yet.
-
-    Example:
-        >>> is_training_begun("a-folder-that-is-not-there")
-        False
-    """
-    begun = Path(folder).glob("*/config.toml")
-    return any(not (path.parent / "bundle" / "manifest.json").exists() for path in begun)
-
-
 def as_json(record: CaptionedImage, min_confidence: float | None = None) -> dict[str, Any]:
     """Return one line of JSONL: image, caption, log_probability, confidence and tokens, or image and error.
 

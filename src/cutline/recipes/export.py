@@ -26,7 +26,7 @@ from cutline.records import Dataset
 from cutline.registry import require_known
 from cutline.runtime import load_bundle
 from cutline.runtime.bundle import find_bundle, require_weights
-from cutline.runtime.bundle_files import is_zip
+from cutline.runtime.bundle_files import ZIP
 
 Format = Literal["bundle", "onnx", "web", "saved_model", "litert"]
 FORMATS: Final[tuple[Format, ...]] = ("bundle", "onnx", "web", "saved_model", "litert")
@@ -118,7 +118,7 @@ def export(
             "--no-captions, --no-weights, --vocabulary-size, --evaluation, --licence and --data-notes are "
             f"for --format bundle alone, found --format {format}; leave them out"
         )
-    if format != "bundle" and is_zip(Path(out)):
+    if format != "bundle" and Path(out).suffix.lower() == ZIP:
         raise ConfigError(
             f"--out {out}: only a bundle is written as a zip file, found --format {format}; name a folder, "
             "or add --format bundle"

@@ -22,6 +22,7 @@ from cutline.data.store_folder import locked
 from cutline.errors import ConfigError, FeatureStoreError, RunError
 from cutline.files import remove_partial, replacing, write_json, write_text
 from cutline.records import Dataset, Problem
+from cutline.runtime.bundle_files import MANIFEST
 from cutline.text import Vocabulary
 
 CONFIG: Final = "config.toml"
@@ -100,6 +101,17 @@ def run_of(model: Path) -> Path:
         return model
     # The name that people gave reads better, unless it is a link to a bundle elsewhere.
     return model.parent if model.parent.resolve() == bundle.parent else bundle.parent
+
+
+def is_training_begun(folder: str | Path = "runs") -> bool:
+    """Tell whether ``folder`` holds a run that has not finished an epoch, so that nothing captions there yet.
+
+    Example:
+        >>> is_training_begun("a-folder-that-is-not-there")
+        False
+    """
+    begun = Path(folder).glob(f"*/{CONFIG}")
+    return any(not (path.parent / BUNDLE / MANIFEST).exists() for path in begun)
 
 
 def require_free(folder: Path) -> None:
