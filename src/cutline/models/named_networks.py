@@ -1,7 +1,6 @@
 """The network of a named encoder, or those of several joined, whose features stand one after the other.
 
-Networks that were trained apart see different things, even where one is much weaker than the other: together
-they tell more of an image than the better one at larger pictures would, for the sum of their work.
+Networks that were trained apart see different things; together they cost the sum of their work.
 """
 
 from __future__ import annotations
