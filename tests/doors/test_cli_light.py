@@ -69,6 +69,7 @@ DATA = ("captions.csv", "--images", "photos")
         ("tune", "model", *DATA),
         ("export", "model", "--format", "bundle", "--out", "given.zip"),
         ("models",),
+        ("encoders",),
         ("--help",),
         ("--version",),
     ],

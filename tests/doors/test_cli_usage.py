@@ -19,7 +19,7 @@ from cutline.recipes.report import RunReport
 
 COMMANDS = (
     *("demo", "check", "train", "tune", "evaluate"),
-    *("caption", "explain", "export", "models", "report", "score"),
+    *("caption", "explain", "export", "models", "encoders", "report", "score"),
 )
 PLAIN = {"NO_COLOR": "1", "COLUMNS": "200", "TERM": "dumb"}
 
@@ -117,6 +117,7 @@ PUBLIC_OPTIONS = {
         *("--no-captions", "--no-weights", "--vocabulary-size", "--evaluation", "--licence", "--data-notes"),
     ],
     "models": [],
+    "encoders": [],
     "report": [],
     "score": [
         *("--output", "--against", "--allow-missing", "--split", "--image-column", "--caption-column"),

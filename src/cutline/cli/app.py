@@ -14,6 +14,7 @@ from cutline.cli.caption import caption
 from cutline.cli.check import check
 from cutline.cli.demo import demo
 from cutline.cli.door import Debug, Json, Quiet
+from cutline.cli.encoders import encoders
 from cutline.cli.evaluate import evaluate
 from cutline.cli.explain import explain
 from cutline.cli.export import export
@@ -99,6 +100,7 @@ for _function, _example in (
     (explain, "cutline explain new.jpg --model runs/first --out why.html"),
     (export, "cutline export runs/first --format web --out page"),
     (models, "cutline models show flickr8k-lite0"),
+    (encoders, "cutline encoders"),
     (report, "cutline report runs/first"),
     (score, "cutline score captions.json references.csv --split test --against other.json"),
 ):

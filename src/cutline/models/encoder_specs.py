@@ -127,10 +127,9 @@ def _specs() -> dict[str, EncoderSpec]:
     return specs
 
 
+_LISTING: Final = "cutline encoders"
+
 ENCODERS: Final = _specs()
-_LISTING: Final = (
-    "python -c 'from cutline.models.encoder_specs import encoder_names; print(*encoder_names())'"
-)
 """Every named encoder. A path to a ``.keras`` file stands beside them; it is known only once it is loaded."""
 
 
