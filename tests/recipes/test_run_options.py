@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from cutline.errors import ConfigError, CutlineError
-from cutline.recipes.run_options import Asked, new_options
+from cutline.recipes.asked import Asked
+from cutline.recipes.run_options import new_options
 
 
 @pytest.mark.parametrize(

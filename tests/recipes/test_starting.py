@@ -19,9 +19,10 @@ from cutline.data.splits import save_splits
 from cutline.errors import BundleError, ConfigError, CutlineError, ExportError, RunError, WeightsError
 from cutline.models.encoders import Encoder
 from cutline.recipes import quantising, starting
+from cutline.recipes.asked import Asked
 from cutline.recipes.export import export
 from cutline.recipes.export_bundle import BundleContent
-from cutline.recipes.run_options import Asked, new_options
+from cutline.recipes.run_options import new_options
 from cutline.recipes.starting import load_start, warn_of_known_images
 from cutline.recipes.train import train
 from cutline.recipes.validation import tell_gain

@@ -94,6 +94,17 @@ def train(
 
     Ctrl-C leaves a run that --resume goes on with, and that captions once an epoch was finished.
     """
+    from cutline.recipes.asked import Asked
+
+    overrides = {
+        "encoder.name": encoder,
+        "encoder.weights": encoder_weights,
+        "training.epochs": epochs,
+        **reading_overrides(format, image_column, caption_column, group_column),
+    }
+    if start is None and not resume:
+        # A slip is told at once: importing TensorFlow takes seconds.
+        Asked(preset, config, assignments or (), overrides).require_valid()
     from cutline.recipes.train import train as run_training
 
     finished = run_training(
@@ -104,12 +115,7 @@ def train(
         images=images,
         config=config,
         assignments=assignments or (),
-        overrides={
-            "encoder.name": encoder,
-            "encoder.weights": encoder_weights,
-            "training.epochs": epochs,
-            **reading_overrides(format, image_column, caption_column, group_column),
-        },
+        overrides=overrides,
         resume=resume,
         progress=screen.progress,
     )

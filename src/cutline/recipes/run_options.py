@@ -3,42 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cutline.config import RunConfig, asked_values, named_preset, resolve
+from cutline.config import RunConfig
 from cutline.errors import ConfigError
 from cutline.models.decoders import DECODERS
-from cutline.models.encoder_specs import (
-    JOIN,
-    KNOWN_WEIGHTS,
-    find_specs,
-    is_own_file,
-    refuse_input_size,
-    weights_of,
-)
-from cutline.models.presets import CLASSIC_PRESET, DEFAULT_PRESET, PRESETS, preset_values
+from cutline.models.encoder_specs import JOIN, KNOWN_WEIGHTS, is_own_file, weights_of
+from cutline.models.presets import preset_values
 from cutline.recipes import run_folder as layout
+from cutline.recipes.asked import Asked, default_preset
 from cutline.recipes.starting import Values, require_fixed, start_values
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What somebody asked for.
-
-    Attributes:
-        preset: Named options to start from; None for the file's, the resumed run's or the default.
-        config: TOML file of options.
-        assignments: ``"group.key=value"`` items, over the file.
-        overrides: ``{"group.key": value}``, over everything.
-    """
-
-    preset: str | None = None
-    config: Path | None = None
-    assignments: Sequence[str] = ()
-    overrides: Mapping[str, Any] = field(default_factory=dict)
 
 
 def new_options(asked: Asked) -> RunConfig:
@@ -49,36 +25,27 @@ def new_options(asked: Asked) -> RunConfig:
             training is to start from.
         BundleError: There is no such model, or it is damaged.
     """
-    values = asked_values(asked.config, asked.assignments, asked.overrides)
-    named = named_preset(asked.preset, asked.config, asked.assignments)
+    values = asked.values()
     if values.get("start.model"):
         model = str(_at_home(str(values["start.model"])))
-        return _with_whole_paths(_options_with_start(model, named, values, asked))
-    preset = named or _default_preset(values)
-    options = resolve(preset, preset_values(preset), asked.config, asked.assignments, asked.overrides)
-    # Misspelt names are told before thousands of images are read.
+        return _with_whole_paths(_options_with_start(model, values, asked))
+    options = asked.from_nothing()
     DECODERS.get(options.decoder.name)
-    if is_own_file(options.encoder.name):
-        refuse_input_size(options.encoder.name, options.encoder.input_size)
-    else:
-        find_specs(options.encoder.name)
     return _with_whole_paths(options)
 
 
-def _options_with_start(
-    model: str, named: str | None, values: Mapping[str, object], asked: Asked
-) -> RunConfig:
+def _options_with_start(model: str, values: Mapping[str, object], asked: Asked) -> RunConfig:
     """Return the options of a run that starts from a model: what that brings along stands over the preset."""
     brought = start_values(model)
     decoder = brought["decoder"]["name"]
-    preset = named or _default_preset({"decoder.name": decoder})
+    preset = asked.named_preset() or default_preset({"decoder.name": decoder})
     of_preset = preset_values(preset)
     if "decoder.name" not in values and of_preset["decoder"]["name"] != decoder:
         raise ConfigError(
             f"{model}: its decoder is {decoder}, which the preset {preset!r} is not for; leave the preset "
             "out, or train without --from"
         )
-    options = resolve(preset, _merged(of_preset, brought), asked.config, asked.assignments, asked.overrides)
+    options = asked.over(preset, _merged(of_preset, brought))
     require_fixed(model, brought, options, values)
     return options
 
@@ -86,14 +53,6 @@ def _options_with_start(
 def _merged(one: Mapping[str, Any], other: Values) -> dict[str, Any]:
     """Return groups of options, those of ``other`` over those of ``one``."""
     return {key: {**one.get(key, {}), **other.get(key, {})} for key in {**one, **other}}
-
-
-def _default_preset(values: Mapping[str, object]) -> str:
-    """Return the preset where none is named: that of the decoder or features asked for, or the default."""
-    decoder = values.get("decoder.name")
-    if isinstance(decoder, str) and decoder in PRESETS:
-        return decoder
-    return CLASSIC_PRESET if values.get("encoder.features") == "pooled" else DEFAULT_PRESET
 
 
 def resumed_options(folder: Path, asked: Asked) -> RunConfig:
@@ -104,10 +63,10 @@ def resumed_options(folder: Path, asked: Asked) -> RunConfig:
         ConfigError: What was asked for is unknown or out of range.
     """
     before = layout.require_run(folder)
-    preset = named_preset(asked.preset, asked.config, asked.assignments) or before.preset
+    preset = asked.named_preset() or before.preset
     # Naming the preset that the run has asks for nothing new, whatever else the run was started with.
     base = before.model_dump() if preset == before.preset else preset_values(preset)
-    after = resolve(preset, base, asked.config, asked.assignments, asked.overrides)
+    after = asked.over(preset, base)
     layout.require_same(folder, before, _with_whole_paths(after))
     return before
 

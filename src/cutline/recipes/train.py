@@ -13,6 +13,7 @@ from cutline.models.encoders import Encoder, build_encoder
 from cutline.models.fine_tuning import choose_stages
 from cutline.progress import Progress, Silent
 from cutline.recipes import run_folder as layout
+from cutline.recipes.asked import Asked
 from cutline.recipes.corridor import Corridor
 from cutline.recipes.epoch_keeper import keep_encoder
 from cutline.recipes.extract import extract_features
@@ -24,7 +25,7 @@ from cutline.recipes.prepare import (
     require_readable,
     split_dataset,
 )
-from cutline.recipes.run_options import Asked, new_options, resumed_options
+from cutline.recipes.run_options import new_options, resumed_options
 from cutline.recipes.starting import (
     StartModel,
     keep_start,
