@@ -94,6 +94,7 @@ def train(
 
     Ctrl-C leaves a run that --resume goes on with, and that captions once an epoch was finished.
     """
+    from cutline.data.readers import require_existing
     from cutline.recipes.asked import Asked
 
     overrides = {
@@ -102,8 +103,9 @@ def train(
         "training.epochs": epochs,
         **reading_overrides(format, image_column, caption_column, group_column),
     }
+    # A slip is told at once: importing TensorFlow takes seconds.
+    require_existing(data, images)
     if start is None and not resume:
-        # A slip is told at once: importing TensorFlow takes seconds.
         Asked(preset, config, assignments or (), overrides).require_valid()
     from cutline.recipes.train import train as run_training
 
