@@ -114,6 +114,14 @@ def test_asking_for_more_hypotheses_alone_widens_the_beam(files):
     assert len(captioner(Session(), beam_size=2).caption(files[0])) == 1
 
 
+def test_a_beam_size_that_is_named_counts_with_a_consensus_too(files):
+    voted = captioner(Session(), beam_size=2, consensus=3, consensus_beams=5)
+    with pytest.raises(ConfigError, match=r"n_best is 3, allowed is 1 to the beam size \(2\)"):
+        voted.caption(files[0], beam_size=2, n_best=3)
+    with pytest.raises(ConfigError, match=r"n_best is 4, allowed is 1 to the beam size \(3\)"):
+        voted.caption(files[0], beam_size=3, n_best=4)
+
+
 @pytest.mark.parametrize(
     ("beam_size", "n_best", "message"),
     [

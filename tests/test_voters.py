@@ -128,6 +128,22 @@ def test_draws_bring_candidates_that_the_search_does_not_find():
     assert write(DOG, consensus=2, consensus_draws=20) == ["a dog"]
 
 
+def test_more_beams_may_be_voted_on_than_are_searched_without_votes():
+    assert write(DOG, consensus=2, consensus_draws=0, consensus_beams=2) == ["a dog"]
+    assert write(DOG, consensus_beams=2) == ["two cats"]
+    assert write(DOG, consensus=2, consensus_draws=0, consensus_beams=2, n_best=2) == ["a dog", "two cats"]
+    with pytest.raises(ConfigError, match=r"n_best is 2, allowed is 1 to the beam size \(1\)"):
+        write(DOG, consensus_beams=2, n_best=2)
+
+
+def test_without_voters_the_beams_of_a_plain_search_count():
+    model = ScriptedStepModel(cats_are_likelier, start_id=2)
+    options = DecodingOptions(beam_size=1, consensus=2, consensus_beams=2)
+    with pytest.raises(ConfigError, match=r"allowed is 1 to the beam size \(1\)"):
+        Writer(model, WORDS).write(np.array([DOG]), options, 2)
+    assert [found.text for found in Writer(model, WORDS).write(np.array([DOG]), options)[0]] == ["two cats"]
+
+
 def test_likelihood_can_outweigh_the_votes():
     assert write(DOG, beam_size=2, consensus=2, consensus_likelihood=1000.0) == ["two cats"]
 

@@ -178,6 +178,10 @@ def test_wishes_that_cannot_be_fulfilled_are_refused(wishes, message):
     [
         ({"min_length": 41}, "min_length must be at most max_length, which is 40"),
         ({"beam_size": 4, "groups": 3}, "groups must divide beam_size, which is 4"),
+        (
+            {"beam_size": 4, "consensus_beams": 5, "groups": 2},
+            "groups must divide consensus_beams, which is 5",
+        ),
         ({"beam_size": 3, "temperature": 1}, "a temperature draws captions and a beam_size searches"),
         ({"top_k": 5}, "need a temperature"),
         ({"top_p": 0.9}, "need a temperature"),

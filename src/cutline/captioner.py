@@ -332,9 +332,11 @@ class Captioner:
 
     def _options(self, beam_size: int | None, n_best: int) -> DecodingOptions:
         defaults = self.wishes.options(self.bundle.decoding)
-        size = defaults.beam_size if beam_size is None else beam_size
-        if beam_size is None and not defaults.temperature and n_best > size:
+        size = beam_size
+        if size is None and not defaults.temperature and n_best > defaults.searched_beams:
             size = -(-n_best // defaults.groups) * defaults.groups
-        options = validate(DecodingOptions, {**defaults.model_dump(), "beam_size": size})
+        # Who names a beam size has it, whatever a consensus would search.
+        asked = {} if size is None else {"beam_size": size, "consensus_beams": 0}
+        options = validate(DecodingOptions, {**defaults.model_dump(), **asked})
         check_n_best(n_best, options)
         return options

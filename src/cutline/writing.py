@@ -68,6 +68,8 @@ class Writer:
             ConfigError: ``n_best`` is below 1 or above the beam size, or the wishes cannot be fulfilled.
         """
         options = wishes.options(options)
+        if self.voters is None:
+            options = options.model_copy(update={"consensus": 0})
         check_n_best(n_best, options)
         filters = filters_of(options, self.vocabulary, wishes)
         glossary = Glossary(wishes.glossary, self.vocabulary.tokenizer)
@@ -90,7 +92,7 @@ class Writer:
                 self.model, features, *ids, n_best, options.seed, NEVER_WRITTEN, filters, narrowing
             )
             return [sorted(results, key=lambda result: -result.log_probability) for results in drawn]
-        if options.consensus and self.voters is not None:
+        if options.consensus:
             return self._by_consensus(features, options, filters, n_best)
         return self._searched(features, options, filters, n_best)
 
@@ -99,13 +101,13 @@ class Writer:
     ) -> list[list[DecodeResult]]:
         ids = (START_ID, END_ID, options.max_length)
         # Required words need a search even where one beam is wanted: greedily they would come last.
-        if options.beam_size == 1 and not filters.required:
+        if options.searched_beams == 1 and not filters.required:
             return [[result] for result in greedy(self.model, features, *ids, NEVER_WRITTEN, filters)]
         return beam(
             self.model,
             features,
             *ids,
-            beam_size=options.beam_size,
+            beam_size=options.searched_beams,
             length_penalty=options.length_penalty,
             n_best=n_best,
             forbidden=NEVER_WRITTEN,
@@ -117,7 +119,7 @@ class Writer:
         self, features: NDArray[Any], options: DecodingOptions, filters: Filters, n_best: int
     ) -> list[list[DecodeResult]]:
         """Take every beam and some draws, and sort them by what the voters say and how probable they are."""
-        searched = self._searched(features, options, filters, options.beam_size)
+        searched = self._searched(features, options, filters, options.searched_beams)
         drawn = self._drawn(features, options, filters)
         candidates = [_different([*own, *more]) for own, more in zip(searched, drawn, strict=True)]
         texts = [list(map(self._text, results)) for results in candidates]
@@ -173,10 +175,9 @@ def check_n_best(n_best: int, options: DecodingOptions) -> None:
     """Raise ConfigError unless so many hypotheses can be asked for."""
     if n_best >= 1 and options.temperature:
         return
-    if not 1 <= n_best <= options.beam_size:
-        raise ConfigError(
-            f"n_best is {n_best}, allowed is 1 to the beam size ({options.beam_size}); raise --beam-size"
-        )
+    beams = options.searched_beams
+    if not 1 <= n_best <= beams:
+        raise ConfigError(f"n_best is {n_best}, allowed is 1 to the beam size ({beams}); raise --beam-size")
 
 
 def _different(results: Sequence[DecodeResult]) -> list[DecodeResult]:

@@ -92,7 +92,7 @@ PUBLIC_OPTIONS = {
         ),
         *("--set", "--resume", "--format", "--image-column", "--caption-column", "--group-column"),
     ],
-    "tune": ["--images", "--format", "--image-column", "--caption-column"],
+    "tune": ["--images", "--format", "--image-column", "--caption-column", "--set"],
     "evaluate": [
         *("--images", "--split", "--out", "--format", "--image-column", "--caption-column"),
         *("--group-column", "--learning-curve", "--set", "--with"),

@@ -10,7 +10,14 @@ from cutline.config import DecodingOptions
 from cutline.evaluation import make_scorer
 from cutline.evaluation.captioning import caption_examples
 from cutline.evaluation.confidence import halves
-from cutline.evaluation.decoding_choice import BEAM_SIZES, LENGTH_PENALTIES, _compare, choose_decoding
+from cutline.evaluation.decoding_choice import (
+    BEAM_SIZES,
+    LENGTH_PENALTIES,
+    VOTED_SIZES,
+    _compare,
+    choose_decoding,
+    setting_of,
+)
 from cutline.evaluation.scoring import texts_of
 from cutline.records import Example
 from cutline.text import Tokenizer, Vocabulary
@@ -106,9 +113,18 @@ def test_with_groups_only_beams_they_divide_are_tried():
 def test_with_a_consensus_beam_sizes_alone_are_tried():
     choice = choose(garden_path, consensus=3, length_penalty=0.4)
     assert [(trial.beam_size, trial.length_penalty) for trial in choice.trials] == [
-        (size, 0.4) for size in BEAM_SIZES
+        (size, 0.4) for size in (1, *VOTED_SIZES)
     ]
     assert (choice.before.beam_size, choice.before.length_penalty) == (1, 0.4)
+
+
+def test_with_a_consensus_it_is_the_beams_voted_on_that_are_chosen():
+    choice = choose(garden_path, consensus=3, consensus_beams=7)
+    assert [trial.beam_size for trial in choice.trials] == [5, 7, 10, 20, 40]
+    assert choice.before.beam_size == 7
+    options = DecodingOptions(beam_size=2, consensus=3, consensus_beams=7)
+    chosen = options.model_copy(update=setting_of(options, 10))
+    assert (chosen.beam_size, chosen.searched_beams) == (2, 10)
 
 
 def compared(**scores: list[float]) -> dict[tuple[int, float], tuple[float, float, bool]]:

@@ -11,7 +11,7 @@ import pytest
 from tests.fakes import ActingProgress
 
 from cutline.errors import ConfigError, DataError
-from cutline.evaluation.decoding_choice import DecodingChoice, DecodingTrial
+from cutline.evaluation.decoding_choice import LENGTH_PENALTIES, DecodingChoice, DecodingTrial
 from cutline.recipes import confidence, decoding_choice
 from cutline.recipes import tune as recipe
 from cutline.recipes.train import train
@@ -60,6 +60,51 @@ def test_what_is_chosen_is_kept_in_the_bundle_and_listed(world, finished, monkey
 @pytest.mark.usefixtures("few_are_enough")
 def test_a_real_choice_is_the_same_each_time(world, finished):
     assert tune(finished / "bundle", world.table).trials == tune(finished, world.table).trials
+
+
+@pytest.mark.usefixtures("few_are_enough")
+def test_options_that_are_named_are_kept_and_what_they_leave_open_is_chosen(world, finished):
+    before = load_bundle(finished / "bundle")
+    choice = tune(finished, world.table, overrides={"decoding.min_length": 2, "decoding.beam_size": 3})
+    assert {trial.beam_size for trial in choice.trials} == {3}
+    assert len(choice.trials) == len(LENGTH_PENALTIES)
+    bundle = load_bundle(finished / "bundle")
+    kept = {"beam_size": 3, "min_length": 2, "length_penalty": choice.chosen.length_penalty}
+    assert bundle.decoding == before.decoding.model_copy(update=kept)
+    named = {"decoding.beam_size": 2, "decoding.length_penalty": 0.5}
+    (only,) = tune(finished, world.table, overrides=named).trials
+    assert (only.beam_size, only.length_penalty, only.chosen) == (2, 0.5, True)
+    assert load_bundle(finished / "bundle").decoding.beam_size == 2
+
+
+@pytest.mark.usefixtures("few_are_enough")
+def test_a_named_option_fits_the_confidence_anew(world, finished, monkeypatch):
+    train(world.table, run=finished, resume=True)
+    fitted = load_bundle(finished / "bundle").confidence
+    assert fitted is not None
+    seen = []
+    monkeypatch.setattr(recipe, "fit_on_val", lambda bundle, *rest: seen.append(bundle.decoding) or fitted)
+    one = {"decoding.beam_size": 1, "decoding.length_penalty": 0.0}
+    tune(finished, world.table, overrides=one)
+    assert seen == [], "the model searched greedily before"
+    tune(finished, world.table, overrides={**one, "decoding.min_length": 2})
+    assert [(options.beam_size, options.min_length) for options in seen] == [(1, 2)]
+
+
+@pytest.mark.usefixtures("few_are_enough")
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"decoding.beam_width": 3},
+        {"decoding.beam_size": 0},
+        {"decoding.consensus": 3, "decoding.consensus_by": "learned"},
+    ],
+)
+def test_a_wrong_option_changes_nothing(world, finished, wrong):
+    before = (finished / "bundle" / "manifest.json").read_bytes()
+    with pytest.raises(ConfigError):
+        tune(finished, world.table, overrides=wrong)
+    assert (finished / "bundle" / "manifest.json").read_bytes() == before
 
 
 @pytest.mark.usefixtures("few_are_enough")

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 
 from cutline.cli.door import door
 from cutline.cli.failures import DONE
-from cutline.cli.options import CaptionColumn, Data, Format, ImageColumn, Images, Model, reading_overrides
+from cutline.cli.options import (
+    Assignments,
+    CaptionColumn,
+    Data,
+    Format,
+    ImageColumn,
+    Images,
+    Model,
+    reading_overrides,
+)
 from cutline.cli.screen import Screen
 
 if TYPE_CHECKING:
@@ -23,12 +32,14 @@ def tune(
     format: Format = None,
     image_column: ImageColumn = None,
     caption_column: CaptionColumn = None,
+    assignments: Assignments = None,
 ) -> int:
     """Choose beam size and length penalty on the val images, and keep them in the model.
 
     Captions half of val with every setting of a grid and takes the cheapest that is about as good as the
-    best. The other half tells what it brings.
+    best. The other half tells what it brings. Options of decoding given with --set are kept as they are.
     """
+    from cutline.config import read_assignments
     from cutline.runtime.bundle import find_bundle
     from cutline.runtime.released import refuse_released
 
@@ -41,7 +52,10 @@ def tune(
         model,
         data,
         images=images,
-        overrides=reading_overrides(format, image_column, caption_column),
+        overrides={
+            **reading_overrides(format, image_column, caption_column),
+            **read_assignments(assignments or ()),
+        },
         progress=screen.progress,
     )
     screen.lines(_table(choice))

@@ -257,6 +257,12 @@ class DecodingOptions(_Frozen):
         description="what votes, as far as the model carries it: what was learned of all training captions, "
         "and the captions of the nearest training images; one of them alone",
     )
+    consensus_beams: int = Field(
+        0,
+        ge=0,
+        le=100,
+        description="with consensus, beams searched for captions to choose from; 0: as many as beam_size",
+    )
     consensus_draws: int = Field(
         20, ge=0, description="with consensus, captions drawn to choose from, beside the beams"
     )
@@ -266,7 +272,7 @@ class DecodingOptions(_Frozen):
         description="with consensus, what agreement with the captions drawn weighs beside the votes",
     )
     consensus_likelihood: float = Field(
-        0.2,
+        0.1,
         ge=0,
         description="with consensus, what a nat per token weighs against a point of CIDEr-D (of 10)",
     )
@@ -275,8 +281,9 @@ class DecodingOptions(_Frozen):
     def _refuse_contradictions(self) -> DecodingOptions:
         if self.min_length > self.max_length:
             raise ValueError(f"min_length must be at most max_length, which is {self.max_length}")
-        if self.beam_size % self.groups:
-            raise ValueError(f"groups must divide beam_size, which is {self.beam_size}")
+        for name, beams in (("beam_size", self.beam_size), ("consensus_beams", self.consensus_beams)):
+            if beams % self.groups:
+                raise ValueError(f"groups must divide {name}, which is {beams}")
         if self.temperature and self.beam_size > 1:
             raise ValueError(
                 "a temperature draws captions and a beam_size searches for them: set one of them"
@@ -286,6 +293,16 @@ class DecodingOptions(_Frozen):
         if not self.temperature and (self.top_k or self.top_p < 1):
             raise ValueError("top_k and top_p narrow what is drawn: they need a temperature, such as 1")
         return self
+
+    @property
+    def searched_beams(self) -> int:
+        """Beams that a search keeps: ``beam_size``, or ``consensus_beams`` where its captions are voted on.
+
+        Example:
+            >>> DecodingOptions(beam_size=5, consensus=40, consensus_beams=20).searched_beams
+            20
+        """
+        return (self.consensus and self.consensus_beams) or self.beam_size
 
 
 class RunConfig(_Frozen):

@@ -34,6 +34,9 @@ from cutline.wishes import NEVER_WRITTEN, filters_of
 from cutline.writing import Writer
 
 BEAM_SIZES: Final = (1, 2, 3, 5, 8)
+VOTED_SIZES: Final = (5, 10, 20, 40)
+"""Beam sizes where the captions found are voted on."""
+
 LENGTH_PENALTIES: Final = (0.0, 0.5, 0.7, 0.9, 1.0, 1.2)
 _ROUNDING: Final = 1e-9
 
@@ -91,13 +94,14 @@ def choose_decoding(
     examples: Sequence[Example],
     options: DecodingOptions,
     progress: Progress,
+    named: frozenset[str] = frozenset(),
 ) -> DecodingChoice:
     """Caption images with every beam size and length penalty of a grid, and choose.
 
     Each beam size is searched once for all length penalties, which gives exactly the captions of a search for
     each. The setting of ``options`` is tried as well. With groups of beams only beam sizes that they divide
     are tried. With a consensus it is the beams that are put to the vote, whatever their length, so only
-    beam sizes are tried.
+    beam sizes are tried, larger ones.
 
     Args:
         writer: The model, with those who vote where there is to be a consensus.
@@ -105,21 +109,23 @@ def choose_decoding(
         examples: Images with references, at least 4; half of them are chosen by.
         options: Everything else about decoding; no ``temperature``.
         progress: Told about every image of each beam size.
+        named: Options that are not to be chosen; with those of both, one setting is left to try.
     """
     scorer = make_scorer(examples, writer.vocabulary.tokenizer)
-    sizes = sorted({*(size for size in BEAM_SIZES if size % options.groups == 0), options.beam_size})
+    asked: tuple[int, ...] = VOTED_SIZES if options.consensus else BEAM_SIZES
+    if setting_of(options, 1).keys() <= named:
+        asked = ()
+    sizes = sorted({*(size for size in asked if size % options.groups == 0), options.searched_beams})
     scores: dict[tuple[int, float], Mapping[str, float]] = {}
     for size in sizes:
-        penalties = _penalties(size, options)
-        own = validate(DecodingOptions, {**options.model_dump(), "beam_size": size})
+        penalties = _penalties(size, options, named)
+        own = validate(DecodingOptions, {**options.model_dump(), **setting_of(options, size)})
         texts = _texts(writer, read_features, examples, own, penalties, progress)
         for penalty, captions in zip(penalties, texts, strict=True):
             scores[size, penalty] = scorer.cider_d_per_image(captions)
     fit, other = halves(examples)
-    before = (
-        options.beam_size,
-        _penalties(1, options)[0] if options.beam_size == 1 else options.length_penalty,
-    )
+    size = options.searched_beams
+    before = (size, _penalties(1, options, named)[0] if size == 1 else options.length_penalty)
     trials = _compare(
         {setting: _of(found, fit) for setting, found in scores.items()},
         {setting: _of(found, other) for setting, found in scores.items()},
@@ -128,8 +134,18 @@ def choose_decoding(
     return DecodingChoice(trials, own_trial, len(fit), len(other))
 
 
-def _penalties(beam_size: int, options: DecodingOptions) -> list[float]:
-    if options.consensus:
+def setting_of(options: DecodingOptions, beam_size: int) -> dict[str, int]:
+    """Return the options that make a search keep ``beam_size`` beams.
+
+    Example:
+        >>> setting_of(DecodingOptions(), 3), setting_of(DecodingOptions(consensus=40), 20)
+        ({'beam_size': 3}, {'consensus_beams': 20})
+    """
+    return {"consensus_beams" if options.consensus else "beam_size": beam_size}
+
+
+def _penalties(beam_size: int, options: DecodingOptions, named: frozenset[str] = frozenset()) -> list[float]:
+    if options.consensus or "length_penalty" in named:
         return [options.length_penalty]
     return sorted({*LENGTH_PENALTIES, options.length_penalty}) if beam_size > 1 else [0.0]
 

@@ -17,7 +17,13 @@ _WITH_ATTENTION: Final[Mapping[str, Any]] = {
         "precision": "auto",
     },
     "self_critical": {"epochs": 1},
-    "decoding": {"beam_size": 5, "consensus": 40, "end_in_function_word": False},
+    "decoding": {
+        "beam_size": 5,
+        "consensus": 40,
+        "consensus_beams": 20,
+        "consensus_draws": 0,
+        "end_in_function_word": False,
+    },
 }
 
 DEFAULT_PRESET: Final = "attend"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
+from cutline.captioner import require_voters, with_its_voters
 from cutline.config import DecodingOptions, validate
 from cutline.decoding import StepModel
 from cutline.evaluation import ReadFeatures
@@ -17,6 +19,7 @@ from cutline.evaluation.decoding_choice import (
     DecodingTrial,
     choose_decoding,
     in_words,
+    setting_of,
 )
 from cutline.files import write_text
 from cutline.progress import Progress
@@ -62,20 +65,40 @@ def keep_decoding(folder: Path, dataset: Dataset, read: ReadFeatures, progress: 
     progress.note(in_words(choice))
 
 
+def with_options(bundle: Bundle, named: Mapping[str, Any]) -> Bundle:
+    """Return a bundle with other options of decoding; without confidence when that makes a difference.
+
+    Raises:
+        ConfigError: An option is unknown or out of range, or asks for a consensus that cannot be had.
+    """
+    options = validate(DecodingOptions, {**bundle.decoding.model_dump(), **named})
+    if named.get("consensus") or "consensus_by" in named:
+        require_voters(bundle, options)
+    same = options == bundle.decoding
+    return replace(bundle, decoding=options, confidence=bundle.confidence if same else None)
+
+
 def choose_on_val(
-    bundle: Bundle, session: StepModel[Any], dataset: Dataset, read: ReadFeatures, progress: Progress
+    bundle: Bundle,
+    session: StepModel[Any],
+    dataset: Dataset,
+    read: ReadFeatures,
+    progress: Progress,
+    named: frozenset[str] = frozenset(),
 ) -> tuple[DecodingChoice, Bundle]:
-    """Return what was chosen on the val images, and the bundle with it.
+    """Return what was chosen on the val images, and the bundle with it; ``named`` options are not chosen.
 
     When the setting is another one the bundle comes back without confidence: that was one of other captions.
     """
     val, decoding = dataset.of_split("val"), bundle.decoding
     writer = Writer(session, bundle.vocabulary, Voters.of(bundle))
-    choice = choose_decoding(writer, read, val, decoding, progress)
+    asked = with_its_voters(bundle, decoding)
+    choice = choose_decoding(writer, read, val, asked, progress, named)
     chosen = choice.chosen
-    setting = {"beam_size": chosen.beam_size, "length_penalty": chosen.length_penalty}
+    setting = {**setting_of(asked, chosen.beam_size), "length_penalty": chosen.length_penalty}
     facts = {
-        **setting,
+        "beam_size": chosen.beam_size,
+        "length_penalty": chosen.length_penalty,
         "images": choice.images,
         "cider_d": chosen.cider_d,
         "other_images": choice.other_images,

@@ -256,9 +256,9 @@ def _way(options: DecodingOptions) -> list[str]:
         parts = ["sampling", f"temperature {options.temperature:g}", f"seed {options.seed}"]
         parts += [f"top {options.top_k}"] if options.top_k else []
         return parts + ([f"top share {options.top_p:g}"] if options.top_p < 1 else [])
-    if options.beam_size == 1:
+    if options.searched_beams == 1:
         return ["greedy"]
-    parts = ["beam search", f"beam size {options.beam_size}"]
+    parts = ["beam search", f"beam size {options.searched_beams}"]
     if options.groups > 1:
         parts.append(f"{options.groups} groups of diversity {options.diversity:g}")
     return [*parts, f"length penalty {options.length_penalty:g}"]
@@ -270,7 +270,5 @@ def _consensus(options: DecodingOptions) -> list[str]:
     learned = "what was learned of the training captions"
     asked = f"the captions of the {options.consensus} nearest training images"
     by = {"learned": learned, "neighbours": asked, "both": f"{learned} and {asked}"}[options.consensus_by]
-    return [
-        f"chosen from these and {options.consensus_draws} draws by {by}, "
-        f"likelihood {options.consensus_likelihood:g}"
-    ]
+    draws = f" and {options.consensus_draws} draws" if options.consensus_draws else ""
+    return [f"chosen from these{draws} by {by}, likelihood {options.consensus_likelihood:g}"]
