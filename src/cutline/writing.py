@@ -23,8 +23,8 @@ from cutline.text.vocabulary import END_ID, START_ID
 from cutline.voters import Voters
 from cutline.wishes import NEVER_WRITTEN, NO_WISHES, Wishes, filters_of
 
-# Rows of a state that stand side by side while captions are drawn: each holds the regions of its image.
-_ROWS_DRAWN: Final = 640
+# Rows of a state that stand side by side at the most: in some models each holds the regions of its image.
+_ROWS: Final = 640
 # A sum over tokens would favour short captions, a mean favours long ones.
 _LENGTH_EXPONENT: Final = 0.7
 
@@ -103,17 +103,22 @@ class Writer:
         # Required words need a search even where one beam is wanted: greedily they would come last.
         if options.searched_beams == 1 and not filters.required:
             return [[result] for result in greedy(self.model, features, *ids, NEVER_WRITTEN, filters)]
-        return beam(
-            self.model,
-            features,
-            *ids,
-            beam_size=options.searched_beams,
-            length_penalty=options.length_penalty,
-            n_best=n_best,
-            forbidden=NEVER_WRITTEN,
-            filters=filters,
-            groups=Groups(options.groups, options.diversity),
-        )
+        images = max(1, _ROWS // options.searched_beams)
+        return [
+            results
+            for at in range(0, len(features), images)
+            for results in beam(
+                self.model,
+                features[at : at + images],
+                *ids,
+                beam_size=options.searched_beams,
+                length_penalty=options.length_penalty,
+                n_best=n_best,
+                forbidden=NEVER_WRITTEN,
+                filters=filters,
+                groups=Groups(options.groups, options.diversity),
+            )
+        ]
 
     def _by_consensus(
         self, features: NDArray[Any], options: DecodingOptions, filters: Filters, n_best: int
@@ -141,7 +146,7 @@ class Writer:
         # Drawing cannot steer towards a word: hardly any draw would hold it.
         if not draws or filters.required:
             return [[] for _ in features]
-        images = max(1, _ROWS_DRAWN // draws)
+        images = max(1, _ROWS // draws)
         return [
             results
             for at in range(0, len(features), images)

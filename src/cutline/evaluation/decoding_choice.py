@@ -154,6 +154,8 @@ def in_words(choice: DecodingChoice) -> str:
     """Say in one line what was chosen, and what it brings on the images it was not chosen by."""
     chosen, before = choice.chosen, choice.before
     told = f"beam size {chosen.beam_size}, length penalty {chosen.length_penalty:g}"
+    if len(choice.trials) == 1:
+        return f"decoding: {told}, as named: nothing was left to choose"
     line = f"decoding: {told}, chosen on {choice.images:,} val images"
     if chosen == before:
         return f"{line}, as it was"
