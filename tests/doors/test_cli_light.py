@@ -122,13 +122,12 @@ def test_what_needs_a_framework_says_how_to_install_it(folder: Path, arguments: 
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        (("--images", "fotos"), "fotos: no such images folder"),
         (("--set", "training.epoch=3"), "unknown option training.epoch; did you mean training.epochs?"),
         (("--set", "decoding.beam_size=0"), "decoding.beam_size: input should be greater than or equal to 1"),
         (("--preset", "atend"), "unknown preset 'atend'"),
         (("--encoder", "resnet5"), "unknown encoder 'resnet5'; did you mean 'resnet50'?"),
     ],
-    ids=["folder", "option", "value", "preset", "encoder"],
+    ids=["option", "value", "preset", "encoder"],
 )
 def test_a_slip_in_what_training_is_asked_for_is_told_before_a_framework_is_needed(
     folder: Path, asked: tuple[str, ...], message: str

@@ -94,7 +94,6 @@ def train(
 
     Ctrl-C leaves a run that --resume goes on with, and that captions once an epoch was finished.
     """
-    from cutline.data.readers import require_existing
     from cutline.recipes.asked import Asked
 
     overrides = {
@@ -103,9 +102,8 @@ def train(
         "training.epochs": epochs,
         **reading_overrides(format, image_column, caption_column, group_column),
     }
-    # A slip is told at once: importing TensorFlow takes seconds.
-    require_existing(data, images)
     if start is None and not resume:
+        # A slip is told at once: importing TensorFlow takes seconds.
         Asked(preset, config, assignments or (), overrides).require_valid()
     from cutline.recipes.train import train as run_training
 

@@ -272,7 +272,7 @@ class DecodingOptions(_Frozen):
         description="with consensus, what agreement with the captions drawn weighs beside the votes",
     )
     consensus_likelihood: float = Field(
-        0.1,
+        0.2,
         ge=0,
         description="with consensus, what a nat per token weighs against a point of CIDEr-D (of 10)",
     )

@@ -22,6 +22,7 @@ _WITH_ATTENTION: Final[Mapping[str, Any]] = {
         "consensus": 40,
         "consensus_beams": 20,
         "consensus_draws": 0,
+        "consensus_likelihood": 0.1,
         "end_in_function_word": False,
     },
 }
