@@ -122,6 +122,11 @@ def test_a_beam_size_that_is_named_counts_with_a_consensus_too(files):
         voted.caption(files[0], beam_size=3, n_best=4)
 
 
+def test_asking_for_more_hypotheses_widens_the_beam_where_voters_are_missing(files):
+    stopped = captioner(Session(), beam_size=2, consensus=3, consensus_beams=5)
+    assert len(stopped.caption(files[0], n_best=4)) == 4
+
+
 @pytest.mark.parametrize(
     ("beam_size", "n_best", "message"),
     [

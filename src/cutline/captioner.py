@@ -331,7 +331,8 @@ class Captioner:
         return with_confidence(self.session, features, found, confidence, self.bundle.decoding.max_length)
 
     def _options(self, beam_size: int | None, n_best: int) -> DecodingOptions:
-        defaults = self.wishes.options(self.bundle.decoding)
+        # A run that was stopped wants a consensus and has no voters yet: its search is the plain one.
+        defaults = with_its_voters(self.bundle, self.wishes.options(self.bundle.decoding))
         size = beam_size
         if size is None and not defaults.temperature and n_best > defaults.searched_beams:
             size = -(-n_best // defaults.groups) * defaults.groups

@@ -103,13 +103,12 @@ class Writer:
         # Required words need a search even where one beam is wanted: greedily they would come last.
         if options.searched_beams == 1 and not filters.required:
             return [[result] for result in greedy(self.model, features, *ids, NEVER_WRITTEN, filters)]
-        images = max(1, _ROWS // options.searched_beams)
         return [
             results
-            for at in range(0, len(features), images)
+            for part in _parts(features, options.searched_beams)
             for results in beam(
                 self.model,
-                features[at : at + images],
+                part,
                 *ids,
                 beam_size=options.searched_beams,
                 length_penalty=options.length_penalty,
@@ -146,13 +145,12 @@ class Writer:
         # Drawing cannot steer towards a word: hardly any draw would hold it.
         if not draws or filters.required:
             return [[] for _ in features]
-        images = max(1, _ROWS // draws)
         return [
             results
-            for at in range(0, len(features), images)
+            for part in _parts(features, draws)
             for results in sample(
                 self.model,
-                features[at : at + images],
+                part,
                 START_ID,
                 END_ID,
                 options.max_length,
@@ -174,6 +172,12 @@ class Writer:
             token_ids=result.token_ids,
             log_probability=result.log_probability,
         )
+
+
+def _parts(features: NDArray[Any], rows: int) -> list[NDArray[Any]]:
+    """Part images so that not too many rows stand side by side, ``rows`` of each image."""
+    images = max(1, _ROWS // rows)
+    return [features[at : at + images] for at in range(0, len(features), images)]
 
 
 def check_n_best(n_best: int, options: DecodingOptions) -> None:

@@ -155,7 +155,7 @@ def in_words(choice: DecodingChoice) -> str:
     chosen, before = choice.chosen, choice.before
     told = f"beam size {chosen.beam_size}, length penalty {chosen.length_penalty:g}"
     if len(choice.trials) == 1:
-        return f"decoding: {told}, as named: nothing was left to choose"
+        return f"decoding: {told}; there was nothing else to try"
     line = f"decoding: {told}, chosen on {choice.images:,} val images"
     if chosen == before:
         return f"{line}, as it was"

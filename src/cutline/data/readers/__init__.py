@@ -28,7 +28,7 @@ from cutline.data.readers.rows import READERS, Source
 from cutline.errors import DataError
 from cutline.records import Dataset
 
-__all__ = ["format_names", "read_dataset", "require_existing"]
+__all__ = ["format_names", "read_dataset"]
 
 
 def format_names() -> list[str]:
@@ -78,8 +78,7 @@ def read_dataset(
         caption_column or options.caption_column,
         group_column or options.group_column,
     )
-    require_existing(source, images)
-    given = Source(Path(source), folder, *columns)
+    given = _existing(Source(Path(source), folder, *columns))
     name, path = format or options.format, given.path
     if name is None:
         name, path = detect(given)
@@ -90,15 +89,9 @@ def read_dataset(
     return gatherer.gather(reader(given), name, keep_overlaps)
 
 
-def require_existing(source: str | Path, images: str | Path | None = None) -> None:
-    """Raise DataError unless the annotations, and the folder of images where one is named, are there.
-
-    Example:
-        >>> require_existing("gone.csv")
-        Traceback (most recent call last):
-        cutline.errors.DataError: gone.csv: no such file or folder; give a table with images and captions
-    """
-    if not Path(source).exists():
-        raise DataError(f"{source}: no such file or folder; give a table with images and captions")
-    if images is not None and not Path(images).is_dir():
-        raise DataError(f"{images}: no such images folder; give an existing one with --images DIR")
+def _existing(source: Source) -> Source:
+    if not source.path.exists():
+        raise DataError(f"{source.path}: no such file or folder; give a table with images and captions")
+    if source.images is not None and not source.images.is_dir():
+        raise DataError(f"{source.images}: no such images folder; give an existing one with --images DIR")
+    return source
