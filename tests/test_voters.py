@@ -207,3 +207,32 @@ def test_without_voters_the_most_probable_caption_is_taken():
 def test_drawing_one_caption_and_choosing_among_many_contradict_each_other():
     with pytest.raises(ConfigError, match="set one of them"):
         Wishes(decoding={"temperature": 1.0, "consensus": 5}).options(DecodingOptions())
+
+
+def test_rarity_is_that_of_the_rarest_word():
+    found = Voters(NEIGHBOURS, Tokenizer()).rarity([["a dog", "two dog a", "", "a zebra"], ["a cats"], []])
+    # Of three images, "a" stands with all, "dog" with two, "two" and "cats" with one, "zebra" with none.
+    assert [own.tolist() for own in found] == [
+        pytest.approx([np.log(3 / 2), np.log(3), 0.0, np.log(3)]),
+        pytest.approx([np.log(3)]),
+        [],
+    ]
+
+
+def test_the_rarest_word_can_outweigh_the_votes():
+    assert write(DOG, beam_size=2, consensus=2, consensus_rarity=100.0) == ["two cats"]
+    assert write(DOG, beam_size=2, consensus=2, consensus_rarity=0.001) == ["a dog"]
+
+
+def test_without_neighbours_rarity_is_that_of_what_was_learned():
+    counted = frequencies_of([["a cats"], ["a dog"], ["a dog"]], Tokenizer())
+    learned = ExpectedNgrams(
+        np.zeros(2, np.float32),
+        np.ones(2, np.float32),
+        np.zeros((2, 1), np.int8),
+        np.zeros((sum(len(counts) for counts in counted.counts()), 1), np.int8),
+        np.ones(1, np.float32),
+        counted.to_arrays(),
+    )
+    found = Voters(None, Tokenizer(), learned).rarity([["a dog", "a cats"]])
+    assert found[0] == pytest.approx([np.log(3 / 2), np.log(3)])

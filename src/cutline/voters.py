@@ -153,6 +153,34 @@ class Voters:
                     found[int(image)][place] = value
         return found
 
+    def rarity(self, candidates: Sequence[Sequence[str]]) -> list[NDArray[np.float64]]:
+        """Say how rare the rarest word of captions is among the training images.
+
+        What every voter likes best is what fits many pictures; the rarest word is what tells a picture from
+        others.
+
+        Args:
+            candidates: For each image its candidates, each as tokens joined by blanks.
+
+        Returns:
+            For each image one value per candidate, in order: log(images / images with the word), in nats, of
+            the word for which it is highest; 0 without any word. A word that the training captions lack
+            counts as standing in those of one image.
+
+        Example:
+            >>> from cutline.runtime.confidence import TrainingFeatures
+            >>> training = TrainingFeatures(np.zeros(2, np.float32), np.eye(2, dtype=np.float32),
+            ...                             np.eye(2, dtype=np.float32))
+            >>> dogs = Neighbours(("1.png", "2.png"), (("A dog.",), ("A brown dog.",)), training)
+            >>> Voters(dogs, Tokenizer()).rarity([["a dog", "a brown dog"]])[0].round(2).tolist()
+            [0.0, 0.69]
+        """
+        frequencies = self._frequencies
+        encoded = frequencies.index.encode([text.split() for own in candidates for text in own])
+        rarest = np.zeros(len(encoded.lengths))
+        np.maximum.at(rarest, encoded.owners[0], frequencies.inverse(encoded, frequencies.index)[0])
+        return np.split(rarest, np.cumsum([len(own) for own in candidates])[:-1])
+
     def _texts(self, place: int) -> list[str]:
         """Return what people wrote about a training image, token by token; most are never asked."""
         assert self.neighbours is not None

@@ -122,7 +122,7 @@ class Writer:
     def _by_consensus(
         self, features: NDArray[Any], options: DecodingOptions, filters: Filters, n_best: int
     ) -> list[list[DecodeResult]]:
-        """Take every beam and some draws, and sort them by what the voters say and how probable they are."""
+        """Take every beam and some draws, and sort them by votes, by probability and by their rarest word."""
         searched = self._searched(features, options, filters, options.searched_beams)
         drawn = self._drawn(features, options, filters)
         candidates = [_different([*own, *more]) for own, more in zip(searched, drawn, strict=True)]
@@ -133,6 +133,9 @@ class Writer:
             own_texts = [[self._text(result) for result in results if result.finished] for results in drawn]
             agreement = self.voters.agreement(texts, own_texts)
             votes = [vote + options.consensus_own * own for vote, own in zip(votes, agreement, strict=True)]
+        if options.consensus_rarity:
+            rarity = self.voters.rarity(texts)
+            votes = [vote + options.consensus_rarity * own for vote, own in zip(votes, rarity, strict=True)]
         return [
             _sorted(results, own + options.consensus_likelihood * _likelihoods(results))[:n_best]
             for results, own in zip(candidates, votes, strict=True)

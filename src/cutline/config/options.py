@@ -276,6 +276,12 @@ class DecodingOptions(_Frozen):
         ge=0,
         description="with consensus, what a nat per token weighs against a point of CIDEr-D (of 10)",
     )
+    consensus_rarity: float = Field(
+        0.0,
+        ge=0,
+        description="with consensus, what a nat of a caption's rarest word weighs, log(images / images with "
+        "the word): more makes captions more varied",
+    )
 
     @model_validator(mode="after")
     def _refuse_contradictions(self) -> DecodingOptions:

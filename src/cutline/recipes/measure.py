@@ -271,4 +271,7 @@ def _consensus(options: DecodingOptions) -> list[str]:
     asked = f"the captions of the {options.consensus} nearest training images"
     by = {"learned": learned, "neighbours": asked, "both": f"{learned} and {asked}"}[options.consensus_by]
     draws = f" and {options.consensus_draws} draws" if options.consensus_draws else ""
-    return [f"chosen from these{draws} by {by}, likelihood {options.consensus_likelihood:g}"]
+    weights = f"likelihood {options.consensus_likelihood:g}"
+    if options.consensus_rarity:
+        weights += f", rarest word {options.consensus_rarity:g}"
+    return [f"chosen from these{draws} by {by}, {weights}"]
