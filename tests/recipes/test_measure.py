@@ -24,6 +24,16 @@ from cutline.recipes.measure import describe_decoding
             {"temperature": 0.7, "top_k": 9, "top_p": 0.8, "seed": 2},
             "sampling, temperature 0.7, seed 2, top 9, top share 0.8, at most 40 tokens",
         ),
+        (
+            {"beam_size": 5, "consensus": 40, "consensus_beams": 20, "consensus_draws": 0},
+            "beam search, beam size 20, length penalty 0, chosen from these by what was learned of the training "
+            "captions and the captions of the 40 nearest training images, likelihood 0.2, at most 40 tokens",
+        ),
+        (
+            {"consensus": 1, "consensus_by": "learned", "consensus_own": 2, "consensus_rarity": 0.04},
+            "greedy, chosen from these and 20 draws by what was learned of the training captions, "
+            "likelihood 0.2, the draws 2, rarest word 0.04, at most 40 tokens",
+        ),
     ],
 )
 def test_the_signature_names_everything_that_is_on(options, expected):

@@ -23,7 +23,7 @@ _WITH_ATTENTION: Final[Mapping[str, Any]] = {
         "consensus_beams": 20,
         "consensus_draws": 0,
         "consensus_likelihood": 0.1,
-        "consensus_rarity": 0.03,
+        "consensus_rarity": 0.04,
         "end_in_function_word": False,
     },
 }

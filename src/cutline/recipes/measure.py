@@ -272,6 +272,8 @@ def _consensus(options: DecodingOptions) -> list[str]:
     by = {"learned": learned, "neighbours": asked, "both": f"{learned} and {asked}"}[options.consensus_by]
     draws = f" and {options.consensus_draws} draws" if options.consensus_draws else ""
     weights = f"likelihood {options.consensus_likelihood:g}"
+    if options.consensus_own and options.consensus_draws:
+        weights += f", the draws {options.consensus_own:g}"
     if options.consensus_rarity:
         weights += f", rarest word {options.consensus_rarity:g}"
     return [f"chosen from these{draws} by {by}, {weights}"]
