@@ -224,8 +224,10 @@ def test_the_rarest_word_can_outweigh_the_votes():
     assert write(DOG, beam_size=2, consensus=2, consensus_rarity=0.001) == ["a dog"]
 
 
-def test_without_neighbours_rarity_is_that_of_what_was_learned():
-    counted = frequencies_of([["a cats"], ["a dog"], ["a dog"]], Tokenizer())
+@pytest.mark.parametrize(("least", "images_of_cats"), [(1, 1), (2, 2)])
+def test_without_neighbours_rarity_is_that_of_what_was_learned(least: int, images_of_cats: int) -> None:
+    captions = [["a cats"], ["a dog"], ["a dog"], ["a dog"]]
+    counted = frequencies_of(captions, Tokenizer()).without_rare(least)
     learned = ExpectedNgrams(
         np.zeros(2, np.float32),
         np.ones(2, np.float32),
@@ -235,4 +237,4 @@ def test_without_neighbours_rarity_is_that_of_what_was_learned():
         counted.to_arrays(),
     )
     found = Voters(None, Tokenizer(), learned).rarity([["a dog", "a cats"]])
-    assert found[0] == pytest.approx([np.log(3 / 2), np.log(3)])
+    assert found[0] == pytest.approx([np.log(4 / 3), np.log(4 / images_of_cats)])

@@ -164,8 +164,8 @@ class Voters:
 
         Returns:
             For each image one value per candidate, in order: log(images / images with the word), in nats, of
-            the word for which it is highest; 0 without any word. A word that the training captions lack
-            counts as standing in those of one image.
+            the word for which it is highest; 0 without any word. A word that was not counted stands in those
+            of one image fewer than any that was, and of one at the least.
 
         Example:
             >>> from cutline.runtime.confidence import TrainingFeatures
@@ -177,8 +177,12 @@ class Voters:
         """
         frequencies = self._frequencies
         encoded = frequencies.index.encode([text.split() for own in candidates for text in own])
+        words, counts = encoded.ngrams[0], frequencies.counts()[0]
+        # What was learned keeps frequent words alone: one that it lacks need not be as rare as one image's.
+        lacking = max(int(counts.min(initial=frequencies.images)) - 1, 1)
+        images = np.append(counts, lacking)[np.minimum(words, len(counts))]
         rarest = np.zeros(len(encoded.lengths))
-        np.maximum.at(rarest, encoded.owners[0], frequencies.inverse(encoded, frequencies.index)[0])
+        np.maximum.at(rarest, encoded.owners[0], np.log(frequencies.images) - np.log(images))
         return np.split(rarest, np.cumsum([len(own) for own in candidates])[:-1])
 
     def _texts(self, place: int) -> list[str]:
