@@ -279,8 +279,8 @@ class DecodingOptions(_Frozen):
     consensus_rarity: float = Field(
         0.0,
         ge=0,
-        description="with consensus, what a nat of a caption's rarest word, log(images / images with the word), "
-        "weighs against a point of CIDEr-D (of 10): more makes captions more varied",
+        description="with consensus, what a nat of a caption's rarest word, log(images / images with the "
+        "word), weighs against a point of CIDEr-D (of 10): more makes captions more varied",
     )
 
     @model_validator(mode="after")
