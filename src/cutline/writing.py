@@ -131,15 +131,11 @@ class Writer:
         votes = self.voters.votes(features, texts, options.consensus, options.consensus_by)
         if options.consensus_own:
             own_texts = [[self._text(result) for result in results if result.finished] for results in drawn]
-            agreement = self.voters.agreement(texts, own_texts)
-            votes = [vote + options.consensus_own * own for vote, own in zip(votes, agreement, strict=True)]
+            votes = _plus(votes, options.consensus_own, self.voters.agreement(texts, own_texts))
         if options.consensus_rarity:
-            rarity = self.voters.rarity(texts)
-            votes = [vote + options.consensus_rarity * own for vote, own in zip(votes, rarity, strict=True)]
-        return [
-            _sorted(results, own + options.consensus_likelihood * _likelihoods(results))[:n_best]
-            for results, own in zip(candidates, votes, strict=True)
-        ]
+            votes = _plus(votes, options.consensus_rarity, self.voters.rarity(texts))
+        votes = _plus(votes, options.consensus_likelihood, list(map(_likelihoods, candidates)))
+        return [_sorted(results, own)[:n_best] for results, own in zip(candidates, votes, strict=True)]
 
     def _drawn(
         self, features: NDArray[Any], options: DecodingOptions, filters: Filters
@@ -196,6 +192,12 @@ def _different(results: Sequence[DecodeResult]) -> list[DecodeResult]:
     """Return the first result of each caption, in order; unfinished ones only where nothing else is left."""
     different = list({result.token_ids: result for result in reversed(results)}.values())[::-1]
     return [result for result in different if result.finished] or different
+
+
+def _plus(
+    values: Sequence[NDArray[np.float64]], weight: float, others: Sequence[NDArray[np.float64]]
+) -> list[NDArray[np.float64]]:
+    return [own + weight * other for own, other in zip(values, others, strict=True)]
 
 
 def _likelihoods(results: Sequence[DecodeResult]) -> NDArray[np.float64]:
