@@ -1,6 +1,7 @@
 """Captions per second in training, against a plain Keras loop and what the processor can multiply.
 
-    .venv/bin/python benchmarks/training_speed.py [--decoder attend] [--rounds 5] [--batches 10]
+    .venv/bin/python benchmarks/training_speed.py [--decoder attend] [--rounds 5] [--batches 10] \\
+        [--longest 30]
 
 The decoder has 256 embedding, 512 LSTM and 256 attention units, features are 49 × 2048, the vocabulary has
 2,541 tokens, a step has 64 captions. Features and tokens are made up, lengths are drawn as captions of photos
@@ -79,9 +80,10 @@ def main() -> None:
     parser.add_argument("--decoder", default="attend", choices=("attend", "up_down"))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--batches", type=int, default=10)
+    parser.add_argument("--longest", type=int, default=30, metavar="WORDS", help="of the captions (30)")
     asked = parser.parse_args()
     ceiling = gemm_ceiling("float32")
-    table = made_up_captions()
+    table = made_up_captions(asked.longest)
     contenders = {"plain Keras loop": (plain_step(), shuffled(table), False)}
     bucketed = plan_batches(table.lengths, BATCH, seed=0, epoch=1)
     together = plan_together(table, 2, BATCH, seed=0, epoch=1)
@@ -131,11 +133,11 @@ def main() -> None:
         print(f"| {name} | {rate:.0f} | {rate / rates['plain Keras loop']:.2f} | {shares[name]:.0%} |")
 
 
-def made_up_captions() -> CaptionTable:
-    """Return captions whose lengths are those of people's."""
+def made_up_captions(longest: int) -> CaptionTable:
+    """Return captions whose lengths are those of people's, but of ``longest`` words at most."""
     generator = np.random.default_rng(0)
     count = IMAGES * CAPTIONS_EACH
-    lengths = np.clip(generator.normal(9.8, 3.6, count).round(), 3, 30).astype(np.int32) + 2
+    lengths = np.clip(generator.normal(9.8, 3.6, count).round(), 3, longest).astype(np.int32) + 2
     rows = np.repeat(np.arange(IMAGES), CAPTIONS_EACH)
     return CaptionTable(rows, PackedTexts([""] * count), lengths)
 

@@ -40,11 +40,12 @@ def run(asked: Asked) -> list[Table]:
         "`cutline --help`": [sys.executable, "-m", "cutline", "--help"],
     }
     found: dict[str, list[Process]] = {name: [] for name in commands}
-    for number in range(1 + asked.rounds):
+    # The first fills the caches of the disk.
+    for number in range(asked.size(0, 1), 1 + asked.rounds):
         asked.tell(f"round {number} of {asked.rounds}")
         for name, command in commands.items():
             process = run_process(command)
-            if number:  # the first fills the caches of the disk
+            if number:
                 found[name].append(process)
     loaded = run_process([sys.executable, "-c", _LOADED, *arguments]).output.split("loaded")[-1].split()
     light, keras, _ = found.values()

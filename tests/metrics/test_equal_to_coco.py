@@ -97,15 +97,13 @@ def test_the_benchmark_finds_no_difference_in_perturbed_captions_and_finds_a_pla
 
 @pytest.mark.slow
 @pytest.mark.shared
-@pytest.mark.parametrize("java", [True, False], ids=["java tokens", "own tokens"])
-def test_all_real_captions_score_as_with_coco(shared_folder, java):
+def test_all_real_captions_score_as_with_coco(shared_folder):
     pytest.importorskip("pycocoevalcap")
-    if java and not shutil.which("java"):
-        pytest.skip("needs java to run the tokenizer that is compared with")
     benchmark = runpy.run_path(str(HERE.parents[1] / "benchmarks" / "score_equality.py"))
     captions = benchmark["read_captions"](shared_folder / "flickr8k" / "captions.csv")
     assert sum(map(len, captions.values())) >= 35_000
-    for row in benchmark["compare_all"](captions, seed=0, java=java):
+    # Where there is Java, its tokenizer is compared with, too; equal tokens leave nothing else to compare.
+    for row in benchmark["compare_all"](captions, seed=0, java=shutil.which("java") is not None):
         assert row["tokens differ"] == 0
         assert max(value for value in row.values() if isinstance(value, float)) <= 1e-9
 
@@ -151,25 +149,9 @@ def real_captions(shared_folder) -> dict[str, list[str]]:
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize(
-    "change",
-    [
-        "fifth caption",
-        pytest.param("shuffled", marks=pytest.mark.slow),
-        pytest.param("dropped words", marks=pytest.mark.slow),
-    ],
-)
-def test_real_captions_score_as_with_coco(real_captions, change):
-    rng = random.Random(5)
+def test_real_captions_score_as_with_coco(real_captions):
     references = {image_id: captions[:4] for image_id, captions in real_captions.items()}
-    hypotheses = {}
-    for image_id, captions in real_captions.items():
-        tokens = captions[4].split()
-        if change == "shuffled":
-            rng.shuffle(tokens)
-        elif change == "dropped words":
-            tokens = [token for token in captions[0].split() if rng.random() > 0.25]
-        hypotheses[image_id] = " ".join(tokens)
+    hypotheses = {image_id: captions[4] for image_id, captions in real_captions.items()}
     assert len(references) >= 1000
     assert_equal(hypotheses, references, coco_scores(hypotheses, references))
 

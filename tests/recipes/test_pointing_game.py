@@ -20,7 +20,7 @@ def test_attention_points_at_the_named_object_in_eight_of_ten_words(tmp_path: Pa
     write_encoder(encoder)
     options = {
         "encoder.name": str(encoder),
-        "training.epochs": 8,
+        "training.epochs": 5,
         "self_critical.epochs": 0,
         "training.batch_size": 32,
         "decoder.embedding_units": 128,
