@@ -16,11 +16,10 @@ _WITH_ATTENTION: Final[Mapping[str, Any]] = {
         "weight_average": 0.999,
         "precision": "auto",
     },
-    "self_critical": {"epochs": 1},
     "decoding": {
         "beam_size": 5,
         "consensus": 40,
-        "consensus_beams": 20,
+        "consensus_beams": 40,
         "consensus_draws": 0,
         "consensus_likelihood": 0.1,
         "consensus_rarity": 0.04,
