@@ -40,7 +40,7 @@ def run(asked: Asked) -> list[Table]:
         "`cutline --help`": [sys.executable, "-m", "cutline", "--help"],
     }
     found: dict[str, list[Process]] = {name: [] for name in commands}
-    # The first fills the caches of the disk.
+    # Round 0 fills the caches of the disk and is not counted; tiny sizes do without.
     for number in range(asked.size(0, 1), 1 + asked.rounds):
         asked.tell(f"round {number} of {asked.rounds}")
         for name, command in commands.items():
@@ -58,8 +58,8 @@ def run(asked: Asked) -> list[Table]:
     rows[1][3] = f"{spelt(statistics.median(ratios))} times the first"
     note = (
         f"Median of {asked.rounds} fresh processes each, in turn; {Path(photo).name}, {what_model(asked)}. "
-        "Files have been read before, so that the disk is not in the figures. Memory is the peak of "
-        "resident memory."
+        + ("" if asked.quick else "Files have been read before, so that the disk is not in the figures. ")
+        + "Memory is the peak of resident memory."
     )
     values = {
         "seconds": _seconds(light),

@@ -32,12 +32,10 @@ def run(asked: Asked) -> list[Table]:
     peaks = [alone("benchmarks.pieces.folder:caption", model=str(folder), paths=p).peak for p in (few, most)]
     values["peak"] = peaks[1]
     note = (
-        f"{what_photos(asked, len(most))} ({asked.size(_ENCODERS['resnet50'], 8)} for ResNet-50), {BEAMS} "
-        f"beams, {what_model(asked)}{_other(asked)}; median of {asked.rounds} rounds, in turn. ResNet-50 "
-        "has "
-        + ("the weights that were given." if asked.encoder_weights else "random weights.")
-        + f" A process that captions {len(few):,} of the images in int8 holds {peaks[0]:,.0f} MiB of "
-        f"memory at most, one that captions {len(most):,} holds {peaks[1]:,.0f}."
+        f"{what_photos(asked, len(most))}{_fewer(asked)}, {BEAMS} beams, {what_model(asked)}{_other(asked)}; "
+        f"median of {asked.rounds} rounds, in turn. {_weights(asked)}A process that captions "
+        f"{len(few):,} of the images in int8 holds {peaks[0]:,.0f} MiB of memory at most, "
+        f"one that captions {len(most):,} holds {peaks[1]:,.0f}."
     )
     columns = ["encoder", "precision", "files to captions, images/s", "encoder alone, images/s", "share"]
     return [Table("", columns, rows, note, values)]
@@ -70,9 +68,23 @@ def _measured(asked: Asked, encoder: str, paths: list[str], values: dict[str, fl
     return rows
 
 
+def _fewer(asked: Asked) -> str:
+    """Say how many photos the larger encoder gets, where it is measured."""
+    return "" if asked.quick else f" ({_ENCODERS['resnet50']} for ResNet-50)"
+
+
+def _weights(asked: Asked) -> str:
+    """Say what the larger encoder knows, where it is measured."""
+    if asked.quick:
+        return ""
+    return f"ResNet-50 has {'the weights that were given' if asked.encoder_weights else 'random weights'}. "
+
+
 def _other(asked: Asked) -> str:
-    """Say what decodes beside the model that was given, where its encoder is another one."""
-    return " (behind its own encoder; behind the other, random weights)" if asked.model is not None else ""
+    """Say what decodes behind an encoder that is not that of the model that was given."""
+    if asked.model is None or asked.quick:
+        return ""
+    return " (behind its own encoder; behind the other, random weights)"
 
 
 def _all(captioner: Any, paths: list[str]) -> int:

@@ -13,18 +13,18 @@ def run(asked: Asked) -> list[Table]:
     for decoder in ("attend", "up_down")[: asked.size(2, 1)]:
         rounds, batches = (asked.rounds, 4) if not asked.quick else (1, 1)
         asked.tell(f"training {decoder}")
-        sizes = ["--rounds", str(rounds), "--batches", str(batches)]
+        arguments = ["--decoder", decoder, "--rounds", str(rounds), "--batches", str(batches)]
         if asked.quick:  # every length is a graph to compile
-            sizes += ["--longest", "5"]
-        columns, rows, printed = table_of("training_speed.py", "--decoder", decoder, *sizes)
+            arguments += ["--longest", "5"]
+        columns, rows, printed = table_of("training_speed.py", *arguments)
         told = next(line for line in printed.splitlines() if "GFLOP/s" in line)
-        ceilings = told.partition("; ")[2]
+        ceilings = told.partition("; products")[2]
         best = max(rows[1:], key=lambda row: number(row[2]))
         plain = [row for row in rows[1:] if "together" not in row[0]]
         note = (
-            f"`benchmarks/training_speed.py --decoder {decoder}`: 49 × 2048 features, 2,541 tokens, 64 "
-            f"captions in a step; median of {rounds} rounds of {batches} steps, in turn. "
-            f"P{ceilings.partition('; p')[2]}."
+            f"`benchmarks/training_speed.py {' '.join(arguments)}`: 49 × 2048 features, 2,541 tokens, "
+            f"64 captions in a step; median of {rounds} rounds of {batches} steps, in turn. "
+            f"Products{ceilings}."
         )
         values = {
             "times": number(best[2]),

@@ -106,6 +106,8 @@ def test_all_real_captions_score_as_with_coco(shared_folder):
     for row in benchmark["compare_all"](captions, seed=0, java=shutil.which("java") is not None):
         assert row["tokens differ"] == 0
         assert max(value for value in row.values() if isinstance(value, float)) <= 1e-9
+    if not shutil.which("java"):
+        pytest.skip("all scores are equal; the tokenizer could not be compared, which needs java")
 
 
 @pytest.mark.parametrize("length", [63, 64, 65, 130])
