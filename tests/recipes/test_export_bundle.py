@@ -74,7 +74,7 @@ def test_equal_models_give_equal_zip_files_and_a_second_export_keeps_all(tmp_pat
 
 
 def test_captions_of_training_images_may_stay_at_home(tmp_path):
-    bundle = load_bundle(MODEL)
+    bundle = load_bundle(shutil.copytree(MODEL, tmp_path / "golden"))
     choosy = DecodingOptions(beam_size=2, max_length=6, consensus=2)
     save_bundle(replace(bundle, decoding=choosy), tmp_path / "model")
     out = export(tmp_path / "model", tmp_path / "copy", "bundle", content=BundleContent(captions=False)).out

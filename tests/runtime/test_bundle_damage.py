@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.golden.make_bundles import FOLDER
 
 from cutline.errors import BundleError
 from cutline.runtime import Bundle, load_bundle, save_bundle
@@ -36,9 +35,9 @@ def content_of(bundle: Bundle) -> dict[str, object]:
 
 
 @pytest.fixture(scope="module")
-def whole() -> Bundle:
+def whole(golden_copy: Path) -> Bundle:
     """A tiny bundle with everything that a bundle may have."""
-    bundle = load_bundle(FOLDER / "version_2")
+    bundle = load_bundle(golden_copy)
     depth = bundle.feature_shape[-1]
     domain = TrainingDomain(
         np.zeros(depth, np.float32), np.eye(depth, 1, dtype=np.float32), 0.5, 0.03, frozenset({"0" * 16})

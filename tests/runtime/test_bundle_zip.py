@@ -22,8 +22,8 @@ from cutline.runtime.saving import update_bundle
 
 
 @pytest.fixture(scope="module")
-def whole() -> Bundle:
-    return load_bundle(FOLDER / "version_2")
+def whole(golden_copy: Path) -> Bundle:
+    return load_bundle(golden_copy)
 
 
 @pytest.fixture

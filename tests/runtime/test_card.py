@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.golden.make_bundles import FOLDER
 
 from cutline.config import DecodingOptions
 from cutline.runtime import Bundle, load_bundle, save_bundle
@@ -42,8 +41,8 @@ KNOWN = {
 
 
 @pytest.fixture(scope="module")
-def bundle() -> Bundle:
-    return load_bundle(FOLDER / "version_2")
+def bundle(golden_copy: Path) -> Bundle:
+    return load_bundle(golden_copy)
 
 
 def test_it_says_what_is_known(bundle: Bundle) -> None:
