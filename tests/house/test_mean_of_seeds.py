@@ -1,0 +1,39 @@
+"""benchmarks/mean_of_seeds.py: one experiment from several seeds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from benchmarks.mean_of_seeds import table
+
+
+def evaluation(bleu_4: float, cider_d: float, **other: Any) -> dict[str, Any]:
+    return {
+        "split": "val",
+        "decoding": "greedy",
+        "data_fingerprint": "abc",
+        "scores": {"bleu_4": bleu_4, "cider_d": cider_d},
+        "diversity": {"unique_captions": 0.8, "words": 300, "function_word_endings": 0.0},
+        **other,
+    }
+
+
+def test_each_seed_has_a_row_and_the_last_is_the_mean_with_the_deviation_of_a_sample() -> None:
+    found = table({"a": evaluation(20, 50), "b": evaluation(22, 56), "c": evaluation(24, 53)}).splitlines()
+    assert found[2] == "| a | 20.0 | 50.0 | 80 | 300 | 0.0 |"
+    assert found[-1] == "| **mean ± sd** | 22.0 ± 2.0 | 53.0 ± 3.0 | 80 ± 0 | 300 ± 0 | 0.0 ± 0.0 |"
+    assert len(found) == 6
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("split", "test"), ("decoding", "beam search"), ("data_fingerprint", "abd")]
+)
+def test_other_data_and_other_decoding_are_not_put_together(key: str, value: str) -> None:
+    with pytest.raises(ValueError, match=key):
+        table({"a": evaluation(20, 50), "b": evaluation(22, 56, **{key: value})})
+
+
+def test_one_evaluation_has_no_deviation() -> None:
+    with pytest.raises(ValueError, match="two evaluations or more, found 1"):
+        table({"a": evaluation(20, 50)})
