@@ -10,12 +10,20 @@ squares are divided by one less than the number of seeds); of few seeds it is it
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.tables import Table
+
+from cutline.errors import CutlineError
+from cutline.recipes.results import load_evaluation
 
 FIGURES: Final[Mapping[str, tuple[str, str, float, int]]] = {
     "BLEU-4": ("scores", "bleu_4", 1, 1),
@@ -33,7 +41,7 @@ def table(evaluations: Mapping[str, Mapping[str, Any]]) -> str:
     """Return a Markdown table, a row for each evaluation and one for all.
 
     Args:
-        evaluations: Name → what ``evaluation.json`` holds; two at least.
+        evaluations: Name → the fields of an ``EvaluationResult``; two at least.
 
     Raises:
         ValueError: They are not of the same data, split and decoding, or too few.
@@ -44,22 +52,15 @@ def table(evaluations: Mapping[str, Mapping[str, Any]]) -> str:
         found = {str(one.get(key)) for one in evaluations.values()}
         if len(found) > 1:
             raise ValueError(f"evaluations differ in {key}: {'; '.join(sorted(found))}")
-    columns = {
-        name: [one[part][key] * factor for one in evaluations.values()]
-        for name, (part, key, factor, _) in FIGURES.items()
-    }
-    decimals = [places for *_, places in FIGURES.values()]
-    rows = [
-        [
-            name,
-            *(f"{values[at]:.{places}f}" for values, places in zip(columns.values(), decimals, strict=True)),
-        ]
-        for at, name in enumerate(evaluations)
-    ]
-    rows.append(["**mean ± sd**", *map(_spread, columns.values(), decimals)])
-    heading = ["evaluation", *columns]
-    lines = [heading, ["---"] * len(heading), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    columns, cells = ["evaluation"], [[*evaluations, "**mean ± sd**"]]
+    for name, (part, key, factor, places) in FIGURES.items():
+        values = [one[part][key] for one in evaluations.values()]
+        if None in values:  # function words are known of English alone
+            continue
+        values = [value * factor for value in values]
+        columns.append(name)
+        cells.append([*(f"{value:.{places}f}" for value in values), _spread(values, places)])
+    return Table("", columns, list(zip(*cells, strict=True))).markdown()
 
 
 def _spread(values: Sequence[float], places: int) -> str:
@@ -72,9 +73,8 @@ def main() -> None:
     parser.add_argument("evaluations", type=Path, nargs="+", metavar="EVALUATION.json")
     asked = parser.parse_args()
     try:
-        read = {str(path): json.loads(path.read_text(encoding="utf-8")) for path in asked.evaluations}
-        print(table(read))
-    except (OSError, ValueError) as error:
+        print(table({str(path): asdict(load_evaluation(path)) for path in asked.evaluations}))
+    except (CutlineError, ValueError) as error:
         print(error, file=sys.stderr)
         raise SystemExit(2) from None
 

@@ -9,7 +9,7 @@ import pytest
 from tests.golden.make_bundles import FOLDER
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def golden_copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the kept bundle of format version 2.
 
