@@ -148,6 +148,33 @@ def test_likelihood_can_outweigh_the_votes():
     assert write(DOG, beam_size=2, consensus=2, consensus_likelihood=1000.0) == ["two cats"]
 
 
+def test_likelihood_counts_by_a_power_of_the_length():
+    def long_ones_are_likelier_by_the_token(image: int, written: tuple[int, ...]) -> list[float]:
+        """Whatever the image shows: "dog" with 0.6, "two cats a dog" with 0.4."""
+        chances = np.full(len(WORDS), 1e-7)
+        if not written:
+            chances[[DOGS, TWO]] = (0.6, 0.4)
+        else:
+            chances[{(TWO,): CATS, (TWO, CATS): A, (TWO, CATS, A): DOGS}.get(written, END)] = 1.0
+        return list(chances / chances.sum())
+
+    model = ScriptedStepModel(long_ones_are_likelier_by_the_token, start_id=2)
+    writer = Writer(model, WORDS, Voters(NEIGHBOURS, Tokenizer()))
+
+    def chosen(length_penalty: float) -> str:
+        options = DecodingOptions(
+            beam_size=2,
+            consensus=2,
+            consensus_likelihood=1000.0,
+            consensus_length_penalty=length_penalty,
+        )
+        return writer.write(np.array([DOG]), options)[0][0].text
+
+    # log 0.6 / 2 ** p against log 0.4 / 5 ** p: they are the same for p = 0.638.
+    assert chosen(0.6) == "dog"
+    assert chosen(0.7) == "two cats a dog"
+
+
 def test_what_the_model_itself_says_most_can_outweigh_the_votes():
     assert write(DOG, beam_size=2, consensus=2, consensus_own=100.0) == ["two cats"]
     assert write(DOG, beam_size=2, consensus=2, consensus_own=100.0, consensus_draws=0) == ["a dog"]

@@ -25,8 +25,6 @@ from cutline.wishes import NEVER_WRITTEN, NO_WISHES, Wishes, filters_of
 
 # Rows of a state that stand side by side at the most: in some models each holds the regions of its image.
 _ROWS: Final = 640
-# A sum over tokens would favour short captions, a mean favours long ones.
-_LENGTH_EXPONENT: Final = 0.7
 
 
 @dataclass(frozen=True)
@@ -134,7 +132,8 @@ class Writer:
             votes = _plus(votes, options.consensus_own, self.voters.agreement(texts, own_texts))
         if options.consensus_rarity:
             votes = _plus(votes, options.consensus_rarity, self.voters.rarity(texts))
-        votes = _plus(votes, options.consensus_likelihood, list(map(_likelihoods, candidates)))
+        likelihoods = [_likelihoods(results, options.consensus_length_penalty) for results in candidates]
+        votes = _plus(votes, options.consensus_likelihood, likelihoods)
         return [_sorted(results, own)[:n_best] for results, own in zip(candidates, votes, strict=True)]
 
     def _drawn(
@@ -200,10 +199,10 @@ def _plus(
     return [own + weight * other for own, other in zip(values, others, strict=True)]
 
 
-def _likelihoods(results: Sequence[DecodeResult]) -> NDArray[np.float64]:
+def _likelihoods(results: Sequence[DecodeResult], length_penalty: float) -> NDArray[np.float64]:
     return np.array(
         [
-            result.log_probability / max(len(result.token_log_probabilities), 1) ** _LENGTH_EXPONENT
+            result.log_probability / max(len(result.token_log_probabilities), 1) ** length_penalty
             for result in results
         ]
     )

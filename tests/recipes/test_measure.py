@@ -27,13 +27,19 @@ from cutline.recipes.measure import describe_decoding
         (
             {"beam_size": 5, "consensus": 40, "consensus_beams": 20, "consensus_draws": 0},
             "beam search, beam size 20, length penalty 0, chosen from these by what was learned of the "
-            "training captions and the captions of the 40 nearest training images, likelihood 0.2, "
-            "at most 40 tokens",
+            "training captions and the captions of the 40 nearest training images, likelihood 0.2 "
+            "(length penalty 0.7), at most 40 tokens",
         ),
         (
-            {"consensus": 1, "consensus_by": "learned", "consensus_own": 2, "consensus_rarity": 0.04},
+            {
+                "consensus": 1,
+                "consensus_by": "learned",
+                "consensus_own": 2,
+                "consensus_rarity": 0.04,
+                "consensus_length_penalty": 0.5,
+            },
             "greedy, chosen from these and 20 draws by what was learned of the training captions, "
-            "likelihood 0.2, the draws 2, rarest word 0.04, at most 40 tokens",
+            "likelihood 0.2 (length penalty 0.5), the draws 2, rarest word 0.04, at most 40 tokens",
         ),
     ],
 )

@@ -274,7 +274,15 @@ class DecodingOptions(_Frozen):
     consensus_likelihood: float = Field(
         0.2,
         ge=0,
-        description="with consensus, what a nat per token weighs against a point of CIDEr-D (of 10)",
+        description="with consensus, what a nat of log-probability, divided by the length as the next option "
+        "says, weighs against a point of CIDEr-D (of 10)",
+    )
+    consensus_length_penalty: float = Field(
+        0.7,
+        ge=0,
+        le=2,
+        description="with consensus, exponent of the length that log-probability is divided by: less makes "
+        "captions shorter, 1 takes the mean of the tokens",
     )
     consensus_rarity: float = Field(
         0.0,

@@ -271,7 +271,9 @@ def _consensus(options: DecodingOptions) -> list[str]:
     asked = f"the captions of the {options.consensus} nearest training images"
     by = {"learned": learned, "neighbours": asked, "both": f"{learned} and {asked}"}[options.consensus_by]
     draws = f" and {options.consensus_draws} draws" if options.consensus_draws else ""
-    weights = f"likelihood {options.consensus_likelihood:g}"
+    weights = (
+        f"likelihood {options.consensus_likelihood:g} (length penalty {options.consensus_length_penalty:g})"
+    )
     if options.consensus_own and options.consensus_draws:
         weights += f", the draws {options.consensus_own:g}"
     if options.consensus_rarity:
