@@ -1,12 +1,23 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.fakes import made_up_history
 
-from cutline.records import CaptionedImage, Dataset, Example, Hypothesis, Problem, Scores, problem_lines
+from cutline.records import (
+    CaptionedImage,
+    Dataset,
+    Example,
+    Hypothesis,
+    Problem,
+    Scores,
+    best_epoch,
+    problem_lines,
+)
 
 A = Example("a.png", "/x/a.png", ("a dot", "one dot"), "train", "aa")
 B = Example("b.png", "/x/b.png", ("two dots",), "val", "bb")
@@ -74,3 +85,37 @@ def test_a_problem_is_one_line():
     assert problem_lines([Problem("missing image", "a.png", "not there; left out")]) == [
         "missing image: a.png: not there; left out"
     ]
+
+
+def changed(**columns: list[float]) -> list[Any]:
+    """Make a history, each of whose epochs has the next value of each column."""
+    history = made_up_history(len(next(iter(columns.values()))))
+    rows = (dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True))
+    return [dataclasses.replace(record, **row) for record, row in zip(history, rows, strict=True)]
+
+
+def test_the_best_epoch_is_that_of_the_best_score_as_long_as_chance_does_not_explain_it():
+    scores = [30.0, 26.0, 29.0, 34.0, 33.0]
+    losses = [3.3, 3.2, 3.1, 3.0, 3.1]
+    assert best_epoch(changed(cider_d=scores, val_loss=losses)) == 4
+    assert best_epoch(changed(cider_d=scores[:3], val_loss=losses[:3])) == 1
+    # Half of an error is too little for four points, but enough for one.
+    assert best_epoch(changed(cider_d=scores[:3], val_loss=losses[:3], cider_d_error=[3.0] * 3)) == 3
+    assert best_epoch(changed(cider_d=scores, val_loss=losses, cider_d_error=[100.0] * 5)) == 4
+
+
+def test_of_equal_scores_the_lower_loss_is_the_best_and_then_the_first():
+    assert best_epoch(changed(cider_d=[30.0] * 3, val_loss=[3.3, 3.1, 3.2])) == 2
+    assert best_epoch(changed(cider_d=[30.0] * 3, val_loss=[3.1] * 3)) == 1
+
+
+def test_an_epoch_without_a_score_is_never_the_best():
+    nan = float("nan")
+    assert best_epoch(changed(cider_d=[nan, 30.0, nan])) == 2
+    assert best_epoch(changed(cider_d=[nan, nan])) == 0
+
+
+def test_the_loss_decides_nothing_where_training_does_not_lower_it():
+    history = changed(cider_d=[50.0, 50.5, 50.4], val_loss=[2.8, 2.9, 2.7], cider_d_error=[2.0] * 3)
+    history[1:] = [dataclasses.replace(record, objective="self_critical") for record in history[1:]]
+    assert best_epoch(history) == 2

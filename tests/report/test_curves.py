@@ -9,7 +9,7 @@ from PIL import Image
 from tests.fakes import made_up_history
 
 from cutline.errors import MissingDependencyError
-from cutline.report.curves import best_epoch, curves_png
+from cutline.report.curves import curves_png
 
 
 def picture(png: bytes) -> Image.Image:
@@ -53,13 +53,6 @@ def test_one_epoch_can_be_drawn() -> None:
 def test_scores_that_are_not_numbers_leave_a_gap() -> None:
     history = tuple(replace(r, cider_d=float("nan"), bleu_4=float("nan")) for r in made_up_history())
     assert picture(curves_png(history)).size == (1650, 440)
-
-
-def test_the_first_of_equally_good_epochs_is_the_best() -> None:
-    history = [replace(record, cider_d=30.0) for record in made_up_history()]
-    assert best_epoch(history) == 1
-    assert best_epoch([replace(history[0], cider_d=float("nan")), *history[1:]]) == 2
-    assert best_epoch([replace(record, cider_d=float("nan")) for record in history]) == 0
 
 
 def test_without_an_epoch_there_is_nothing_to_draw() -> None:

@@ -65,6 +65,7 @@ def run(
     start: Checkpoint | None = None,
     interrupt_in: int | None = None,
     objective: str = "cross_entropy",
+    error: float = 0.0,
 ) -> SimpleNamespace:
     """Run the loop with these val CIDEr-D scores, epoch by epoch."""
     trainer = ScriptedTrainer(interrupt_in)
@@ -77,7 +78,10 @@ def run(
     def validate() -> Validation:
         score = scores[trainer.trained - 1]
         return Validation(
-            Scores(0, 0, 0, score / 4, 0, score, score, 2, 4, "ptb"), 0.5, [("a.png", f"score {score}")]
+            Scores(0, 0, 0, score / 4, 0, score, score, 2, 4, "ptb"),
+            error,
+            0.5,
+            [("a.png", f"score {score}")],
         )
 
     hooks = Hooks(
@@ -121,6 +125,15 @@ def test_among_equal_scores_the_lower_val_loss_is_better():
     # The scripted val loss falls from epoch to epoch.
     outcome = run([0, 0, 0, 1, 1, 0], epochs=6, patience=2)
     assert [best for _, best in outcome.kept] == [True, True, True, True, True, False]
+
+
+def test_scores_that_differ_by_chance_leave_it_to_the_val_loss_which_epoch_is_kept():
+    # The scripted val loss falls from epoch to epoch, and half of the error is 2.
+    outcome = run([32, 25, 30, 31, 28, 34], epochs=6, error=4.0)
+    assert [best for _, best in outcome.kept] == [True, False, True, True, False, True]
+    assert outcome.last.history[0].cider_d_error == 4.0
+    outcome = run([32, 25, 30, 31, 28, 34], epochs=6, error=4.0, objective="self_critical")
+    assert [best for _, best in outcome.kept] == [True, False, False, False, False, True]
 
 
 def test_it_stops_when_the_score_has_not_risen_for_so_many_epochs():

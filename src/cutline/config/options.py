@@ -142,7 +142,7 @@ class TrainingOptions(_Frozen):
         "float32",
         description="what the decoder computes with; 'auto': bfloat16 where the processor has it",
     )
-    patience: int = Field(5, ge=1, description="epochs without a better val CIDEr-D before stopping")
+    patience: int = Field(5, ge=1, description="epochs without a better one, by val CIDEr-D, before stopping")
     validation_images: int = Field(
         1000, ge=1, description="val images captioned after each epoch at the most"
     )
@@ -183,7 +183,7 @@ class FineTuneOptions(_Frozen):
     flip: Literal["auto", "never"] = Field(
         "auto", description="mirror half of the images whose English captions name no side; never mirror"
     )
-    patience: int = Field(3, ge=1, description="epochs without a better val CIDEr-D before stopping")
+    patience: int = Field(3, ge=1, description="epochs without a better one, by val CIDEr-D, before stopping")
 
 
 class SelfCriticalOptions(_Frozen):
@@ -212,7 +212,7 @@ class SelfCriticalOptions(_Frozen):
         ge=0,
         description="tokens in a row that a draw holds once at the most; 0 for no such rule",
     )
-    patience: int = Field(5, ge=1, description="epochs without a better val CIDEr-D before stopping")
+    patience: int = Field(5, ge=1, description="epochs without a better one, by val CIDEr-D, before stopping")
 
 
 class DecodingOptions(_Frozen):

@@ -26,7 +26,7 @@ from cutline.decoding.choosing import Groups
 from cutline.evaluation.captioning import ReadFeatures, caption_examples
 from cutline.evaluation.confidence import halves
 from cutline.evaluation.scoring import make_scorer, texts_of
-from cutline.metrics import strip_markers
+from cutline.metrics import standard_error, strip_markers
 from cutline.progress import Progress
 from cutline.records import Example
 from cutline.text.vocabulary import END_ID, START_ID
@@ -176,10 +176,7 @@ def _compare(
     settings = sorted(scores)
     best = max(settings, key=lambda setting: scores[setting].mean())
     behind = {setting: scores[best] - scores[setting] for setting in settings}
-    errors = {
-        setting: float(gap.std(ddof=1) / np.sqrt(len(gap))) if len(gap) > 1 else 0.0
-        for setting, gap in behind.items()
-    }
+    errors = {setting: standard_error(gap) for setting, gap in behind.items()}
     good = [setting for setting in settings if behind[setting].mean() <= errors[setting] + _ROUNDING]
     # Penalties cost the same: of those of the smallest beam that is good enough, the best.
     smallest = [setting for setting in good if setting[0] == good[0][0]]

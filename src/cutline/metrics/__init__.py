@@ -16,7 +16,7 @@ from cutline.metrics.references import ReferenceSet
 from cutline.metrics.rouge import RougeL, rouge_l
 from cutline.metrics.score import Scorer, score
 from cutline.metrics.signature import signature
-from cutline.metrics.significance import bootstrap_interval, compare, interval_of_mean
+from cutline.metrics.significance import bootstrap_interval, compare, interval_of_mean, standard_error
 from cutline.text.markers import strip_markers
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "score",
     "self_cider",
     "signature",
+    "standard_error",
     "strip_markers",
     "tokenise_ptb",
     "unique_share",

@@ -48,6 +48,19 @@ def interval_of_mean(values: Floats, *, resamples: int = RESAMPLES, seed: int = 
     return bootstrap_interval(values, resamples=resamples, seed=seed)
 
 
+def standard_error(values: Floats) -> float:
+    """Return that of the mean of one value per image; 0 for a single one, from which it cannot be told.
+
+    Args:
+        values: (N,), at least one.
+
+    Example:
+        >>> standard_error(np.array([1.0, 3.0, 1.0, 3.0, 2.0]))
+        0.447213595499958
+    """
+    return float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
+
+
 def bootstrap_interval(
     values: Floats,
     statistic: Callable[[Floats], Floats] | None = None,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+import numpy as np
+
 from cutline.evaluation import ReadFeatures, caption_examples, make_scorer, texts_of
-from cutline.metrics import unique_share
+from cutline.metrics import standard_error, unique_share
 from cutline.models.decoders import Decoder
 from cutline.models.sessions import DecoderSession
 from cutline.progress import Progress
@@ -44,7 +46,8 @@ class Validator:
         hypotheses = caption_examples(self._writer, read, self._examples, options, self._progress)
         texts = texts_of(hypotheses)
         samples = [(example.image_id, texts[example.image_id]) for example in self._examples[:_SAMPLES]]
-        return Validation(self._scorer.score(texts), unique_share(list(texts.values())), samples)
+        error = standard_error(np.array(list(self._scorer.cider_d_per_image(texts).values())))
+        return Validation(self._scorer.score(texts), error, unique_share(list(texts.values())), samples)
 
 
 def validate_start(corridor: Corridor, validator: Validator, progress: Progress) -> float | None:

@@ -32,7 +32,7 @@ from cutline.records.evaluation import (
     Slice,
     UnlikeTraining,
 )
-from cutline.records.runs import EpochRecord, Run
+from cutline.records.runs import EpochRecord, Run, best_epoch
 from cutline.records.score_report import ScoredCaptions, ScoreReport
 from cutline.records.scores import SCORE_NAMES, Comparison, Diversity, Interval, Scores
 
@@ -75,5 +75,6 @@ __all__ = [
     "SimilarImage",
     "Slice",
     "UnlikeTraining",
+    "best_epoch",
     "problem_lines",
 ]

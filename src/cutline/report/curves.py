@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from cutline.errors import MissingDependencyError
-from cutline.records import EpochRecord
+from cutline.records import EpochRecord, best_epoch
 
 _BLUE: Final = "#0b5cad"
 _ORANGE: Final = "#b8500b"
 _GREY: Final = "#6b6b6b"
-
-
-def best_epoch(history: Sequence[EpochRecord]) -> int:
-    """Return the 1-based epoch with the highest val CIDEr-D, the first of equal ones; 0 without any.
-
-    Example:
-        >>> best_epoch([])
-        0
-    """
-    known = [record for record in history if not math.isnan(record.cider_d)]
-    return max(known, key=lambda record: record.cider_d).epoch if known else 0
 
 
 def curves_png(history: Sequence[EpochRecord]) -> bytes:

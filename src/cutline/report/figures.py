@@ -18,9 +18,9 @@ from cutline.records import (
     LearningCurve,
     Scores,
     Slice,
+    best_epoch,
 )
 from cutline.report.charts import Chart, Series, axis, chart, percent_axis
-from cutline.report.curves import best_epoch
 from cutline.report.templating import percent, score
 
 _FIRST: Final = ("cider_d", "bleu_4")

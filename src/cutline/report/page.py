@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from cutline.progress import Progress, Silent
-from cutline.records import Calibration, EpochRecord, EvaluationResult, Problem
+from cutline.records import Calibration, EpochRecord, EvaluationResult, Problem, best_epoch
 from cutline.report.charts import Chart
-from cutline.report.curves import best_epoch
 from cutline.report.figures import (
     Fact,
     Part,

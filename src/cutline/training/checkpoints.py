@@ -28,7 +28,7 @@ class Checkpoint:
 
     Attributes:
         history: One record per finished epoch.
-        best_epoch: 1-based epoch with the best val CIDEr-D so far; 0 before the first.
+        best_epoch: 1-based best epoch so far, as ``cutline.records.best_epoch`` says; 0 before the first.
         state: Arrays of weights, seeds and optimizer.
         objective: The phase that the state is of, which may have no epoch yet; ``""`` without a state.
     """

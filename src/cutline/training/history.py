@@ -14,7 +14,7 @@ from cutline.files import write_text
 from cutline.records import EpochRecord
 
 _COLUMNS = [field.name for field in fields(EpochRecord)]
-_ADDED_LATER = {"objective", "reward"}
+_ADDED_LATER = {"objective", "reward", "cider_d_error"}
 
 
 def save_history(path: Path, history: Sequence[EpochRecord]) -> None:

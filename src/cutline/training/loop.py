@@ -12,16 +12,24 @@ from numpy.typing import NDArray
 
 from cutline.config import RunConfig
 from cutline.progress import Progress, Stage
-from cutline.records import EpochRecord, Scores
+from cutline.records import EpochRecord, Scores, best_epoch
 from cutline.training.checkpoints import Checkpoint
 from cutline.training.trainer import Batches, TrainFigures
 
 
 @dataclass(frozen=True)
 class Validation:
-    """Scores of captions generated for val images, and a few of them to look at."""
+    """Scores of captions generated for val images, and a few of them to look at.
+
+    Attributes:
+        scores: Of all of them.
+        cider_d_error: Standard error of their CIDEr-D.
+        unique_captions: Share of captions that are different, 0 to 1.
+        samples: Pairs of image_id and caption.
+    """
 
     scores: Scores
+    cider_d_error: float
     unique_captions: float
     samples: Sequence[tuple[str, str]]
 
@@ -33,7 +41,7 @@ class Phase:
     Attributes:
         objective: Its name, as in :class:`~cutline.records.EpochRecord`.
         epochs: At the most.
-        patience: Epochs without a better val CIDEr-D before it ends.
+        patience: Epochs without a better one, as :func:`~cutline.records.best_epoch` says, before it ends.
     """
 
     objective: str
@@ -103,7 +111,7 @@ def run_phase(
 ) -> Checkpoint:
     """Train until the phase's last epoch, or until ``patience`` epochs were no better than the best before.
 
-    The best epoch of a run has the highest val CIDEr-D, and among equals the lowest val loss.
+    Which epoch is the best is for :func:`~cutline.records.best_epoch` to say.
 
     Args:
         phase: Objective, epochs and patience.
@@ -125,10 +133,11 @@ def run_phase(
             )
             break
         record, validation = _one_epoch(phase, trainer, hooks, epoch, total, progress)
-        is_best = not checkpoint.history or _rank(record) > max(map(_rank, checkpoint.history))
+        history = (*checkpoint.history, record)
+        is_best = best_epoch(history) == epoch
         checkpoint = replace(
             checkpoint,
-            history=(*checkpoint.history, record),
+            history=history,
             best_epoch=epoch if is_best else checkpoint.best_epoch,
             state=trainer.state(),
             objective=phase.objective,
@@ -158,13 +167,7 @@ def _out_of_patience(history: Sequence[EpochRecord], phase: Phase) -> bool:
     if not own:
         return False
     upto = history[: own[-1] + 1]
-    best = max(range(len(upto)), key=lambda place: _rank(upto[place]))  # the first of equals
-    return len(upto) - max(best + 1, own[0]) >= phase.patience
-
-
-def _rank(record: EpochRecord) -> tuple[float, float]:
-    """Order epochs by val CIDEr-D, ties by val loss: few or hard val images may leave all scores at 0."""
-    return record.cider_d, -record.val_loss
+    return len(upto) - max(best_epoch(upto), own[0]) >= phase.patience
 
 
 def _one_epoch(
@@ -187,6 +190,7 @@ def _one_epoch(
         val_accuracy=val_accuracy,
         bleu_4=validation.scores.bleu_4,
         cider_d=validation.scores.cider_d,
+        cider_d_error=validation.cider_d_error,
         unique_captions=validation.unique_captions,
         seconds=time.perf_counter() - started,
         objective=phase.objective,
