@@ -38,6 +38,11 @@ THEMES: Final = {
         r"|div(?:e|es|ed|ing|er|ers)|wakeboard\w*|waterfall\w*|waterski\w*|snorkel\w*|hose)\b",
         re.IGNORECASE,
     ),
+    "dogs": re.compile(
+        r"\b(dogs?|pupp(?:y|ies)|pups?|canines?|hounds?|greyhounds?|retrievers?|terriers?|poodles?|labradors?"
+        r"|collies?|husk(?:y|ies)|corgis?|bulldogs?|dalmatians?|spaniels?|beagles?|dachshunds?|pugs?)\b",
+        re.IGNORECASE,
+    ),
     "children": re.compile(r"\b(child|children|kids?|boys?|girls?|bab(?:y|ies)|toddlers?)\b", re.IGNORECASE),
 }
 EPOCHS: Final = {50: 30, 100: 30, 250: 20, 500: 15, 1000: 12}
