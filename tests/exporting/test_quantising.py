@@ -46,6 +46,18 @@ def test_a_quantised_encoder_is_smaller_and_gives_nearly_the_same_features(graph
     assert not np.array_equal(one, other)
 
 
+def test_a_batch_normalisation_becomes_part_of_its_convolution():
+    image = keras.Input((24, 24, 3), dtype="uint8")
+    x = keras.layers.Rescaling(1 / 127.5, offset=-1)(image)
+    for depth in (16, 32):
+        x = keras.layers.Conv2D(depth, 3, 2, padding="same")(x)
+        x = keras.layers.Activation("relu")(keras.layers.BatchNormalization()(x))
+    small = quantise_encoder(encoder_file(Encoder("two", keras.Model(image, x), "grid", 4)), batches(2))
+    kinds = [node.op_type for node in onnx.load_from_string(small).graph.node]
+    assert kinds.count("Conv") == 2
+    assert "BatchNormalization" not in kinds
+
+
 def test_without_images_nothing_can_be_measured(graph):
     with pytest.raises(ExportError, match="cannot be quantised"):
         quantise_encoder(graph, [])

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 from numpy.typing import NDArray
 
 from cutline.errors import ExportError
@@ -45,13 +46,14 @@ def quantise_encoder(graph: Path | bytes, batches: Iterable[NDArray[np.uint8]]) 
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     with tempfile.TemporaryDirectory() as scratch:
-        given, prepared, written = (
-            Path(scratch, f"{name}.onnx") for name in ("given", "prepared", "written")
+        given, fused, prepared, written = (
+            Path(scratch, f"{name}.onnx") for name in ("given", "fused", "prepared", "written")
         )
         given.write_bytes(graph if isinstance(graph, bytes) else graph.read_bytes())
         try:
             with _quiet():
-                quant_pre_process(str(given), str(prepared), skip_symbolic_shape=True)
+                _fuse(given, fused)
+                quant_pre_process(str(fused), str(prepared), skip_optimization=True, skip_symbolic_shape=True)
                 quantize_static(
                     str(prepared),
                     str(written),
@@ -66,6 +68,18 @@ def quantise_encoder(graph: Path | bytes, batches: Iterable[NDArray[np.uint8]]) 
             first = (str(error).splitlines() or [type(error).__name__])[0]
             raise ExportError(f"the encoder cannot be quantised ({first}); export it as float32") from error
         return written.read_bytes()
+
+
+def _fuse(graph: Path, fused: Path) -> None:
+    """Make one convolution of each with its batch normalisation, which would stay in float32 between them.
+
+    ``quant_pre_process`` does so, too, but before ONNX Runtime 1.32 it forgets it again where it is told not
+    to infer shapes symbolically.
+    """
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.optimized_model_filepath = str(fused)
+    onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
 
 
 @contextlib.contextmanager
