@@ -274,8 +274,8 @@ class DecodingOptions(_Frozen):
     consensus_likelihood: float = Field(
         0.2,
         ge=0,
-        description="with consensus, what a nat of log-probability, divided by the length as the next option "
-        "says, weighs against a point of CIDEr-D (of 10)",
+        description="with consensus, what a nat of log-probability, after its length penalty, weighs against "
+        "a point of CIDEr-D (of 10)",
     )
     consensus_length_penalty: float = Field(
         0.7,

@@ -73,8 +73,8 @@ def quantise_encoder(graph: Path | bytes, batches: Iterable[NDArray[np.uint8]]) 
 def _fuse(graph: Path, fused: Path) -> None:
     """Make one convolution of each with its batch normalisation, which would stay in float32 between them.
 
-    ``quant_pre_process`` does so, too, but before ONNX Runtime 1.32 it forgets it again where it is told not
-    to infer shapes symbolically.
+    ``quant_pre_process`` does so, too, but that of ONNX Runtime 1.28 drops what came of it where shapes are
+    not inferred symbolically.
     """
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
