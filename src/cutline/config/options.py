@@ -281,8 +281,7 @@ class DecodingOptions(_Frozen):
         0.7,
         ge=0,
         le=2,
-        description="with consensus, exponent of the length that log-probability is divided by: less makes "
-        "captions shorter, 1 takes the mean of the tokens",
+        description="with consensus, exponent of the length that log-probability is divided by",
     )
     consensus_rarity: float = Field(
         0.0,

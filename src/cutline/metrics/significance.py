@@ -55,8 +55,8 @@ def standard_error(values: Floats) -> float:
         values: (N,), at least one.
 
     Example:
-        >>> standard_error(np.array([1.0, 3.0, 1.0, 3.0, 2.0]))
-        0.447213595499958
+        >>> round(standard_error(np.array([1.0, 3.0, 1.0, 3.0, 2.0])), 3)
+        0.447
     """
     return float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
 
