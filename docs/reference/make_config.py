@@ -15,7 +15,7 @@ from cutline.models.presets import PRESETS
 _HEAD = """\
 # Options
 
-Written by `python docs/reference/make_config.py`; edit `src/cutline/config/options.py` instead.
+Written by `python docs/reference/make_config.py`; edit the modules in `src/cutline/config` instead.
 
 Options come from the defaults below, then the preset (`--preset`), then the model that training starts from
 (`--from`), then a TOML file (`--config`), then `--set group.key=value`, then flags such as `--epochs`;

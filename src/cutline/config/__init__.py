@@ -3,11 +3,11 @@
 They come from a preset, then a TOML file, then ``--set group.key=value``, later ones winning.
 """
 
+from cutline.config.decoding import DecodingOptions
 from cutline.config.options import (
     MAX_INPUT_SIZE,
     DataOptions,
     DecoderOptions,
-    DecodingOptions,
     EncoderOptions,
     FineTuneOptions,
     RunConfig,
