@@ -1,10 +1,14 @@
 """The same experiment from several seeds: every figure of each, their mean and its standard deviation.
 
     .venv/bin/python benchmarks/mean_of_seeds.py first/evaluation.json second/evaluation.json ...
+    .venv/bin/python benchmarks/mean_of_seeds.py one_*/evaluation.json --against other_*/evaluation.json
 
 Files are those that ``cutline evaluate`` writes. They have to be of the same data, split and decoding, or
 nothing is printed: a mean over different questions answers none. The deviation is that of a sample (its
 squares are divided by one less than the number of seeds); of few seeds it is itself not well known.
+
+With ``--against`` the same of a second experiment, and the paired test between the two: an image counts with
+the mean of its seeds. The two may decode differently; data and split have to be the same.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +27,9 @@ if __name__ == "__main__":
 from benchmarks.tables import Table
 
 from cutline.errors import CutlineError
+from cutline.metrics import Scorer, compare_seeds
 from cutline.recipes.results import load_evaluation
+from cutline.records import Comparison
 
 FIGURES: Final[Mapping[str, tuple[str, str, float, int]]] = {
     "BLEU-4": ("scores", "bleu_4", 1, 1),
@@ -34,7 +40,9 @@ FIGURES: Final[Mapping[str, tuple[str, str, float, int]]] = {
 }
 """Column → part of the evaluation, name in it, what it is multiplied by, decimals."""
 
-_SAME: Final = ("split", "decoding", "data_fingerprint")
+_SAME_DATA: Final = ("split", "data_fingerprint")
+_SAME: Final = ("decoding", *_SAME_DATA)
+_TESTED: Final = {"bleu_4": "BLEU-4", "cider_d": "CIDEr-D"}
 
 
 def table(evaluations: Mapping[str, Mapping[str, Any]]) -> str:
@@ -48,10 +56,7 @@ def table(evaluations: Mapping[str, Mapping[str, Any]]) -> str:
     """
     if len(evaluations) < 2:
         raise ValueError(f"a mean takes two evaluations or more, found {len(evaluations)}")
-    for key in _SAME:
-        found = {str(one.get(key)) for one in evaluations.values()}
-        if len(found) > 1:
-            raise ValueError(f"evaluations differ in {key}: {'; '.join(sorted(found))}")
+    _refuse_others(evaluations.values(), _SAME)
     columns, cells = ["evaluation"], [[*evaluations, "**mean ± sd**"]]
     for name, (part, key, factor, places) in FIGURES.items():
         values = [one[part][key] for one in evaluations.values()]
@@ -63,17 +68,60 @@ def table(evaluations: Mapping[str, Mapping[str, Any]]) -> str:
     return Table("", columns, list(zip(*cells, strict=True))).markdown()
 
 
+def differences(first: Sequence[Mapping[str, Any]], second: Sequence[Mapping[str, Any]]) -> str:
+    """Return a Markdown table of the paired test: what the first experiment is ahead of the second by.
+
+    Args:
+        first: For each seed the fields of an ``EvaluationResult``.
+        second: Likewise; how many seeds and how they decoded may differ.
+
+    Raises:
+        ValueError: They are not of the same data and split.
+        DataError: They are not of the same images.
+    """
+    _refuse_others([*first, *second], _SAME_DATA)
+    scorer = Scorer(first[0]["references"])
+    found = compare_seeds(scorer, [one["captions"] for one in second], [one["captions"] for one in first])
+    rows = []
+    for key, name in _TESTED.items():
+        one = found[key]
+        gap = f"{one.difference:+.1f} ± {one.half_width:.1f}"
+        rows.append((name, f"{one.first:.1f}", f"{one.second:.1f}", gap, _p(one)))
+    return Table("", ["score", "against", "this", "difference", "p"], rows).markdown()
+
+
+def _refuse_others(evaluations: Iterable[Mapping[str, Any]], keys: Sequence[str]) -> None:
+    evaluations = list(evaluations)
+    for key in keys:
+        found = {str(one.get(key)) for one in evaluations}
+        if len(found) > 1:
+            raise ValueError(f"evaluations differ in {key}: {'; '.join(sorted(found))}")
+
+
+def _p(comparison: Comparison) -> str:
+    return "< 0.001" if comparison.p_value < 0.001 else f"{comparison.p_value:.3f}"
+
+
 def _spread(values: Sequence[float], places: int) -> str:
     return f"{statistics.mean(values):.{places}f} ± {statistics.stdev(values):.{places}f}"
 
 
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("evaluations", type=Path, nargs="+", metavar="EVALUATION.json")
+    parser.add_argument("--against", type=Path, nargs="+", metavar="OTHER.json", help="another experiment")
     asked = parser.parse_args()
     try:
-        print(table({str(path): asdict(load_evaluation(path)) for path in asked.evaluations}))
+        sides = [
+            {str(path): asdict(load_evaluation(path)) for path in paths}
+            for paths in (asked.evaluations, asked.against)
+            if paths
+        ]
+        tables = [table(side) for side in sides]
+        if len(sides) > 1:
+            tables.append(differences(*(list(side.values()) for side in sides)))
+        print("\n\n".join(tables))
     except (CutlineError, ValueError) as error:
         print(error, file=sys.stderr)
         raise SystemExit(2) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from benchmarks.mean_of_seeds import table
+from benchmarks.mean_of_seeds import differences, table
 
 
 def evaluation(bleu_4: float, cider_d: float, **other: Any) -> dict[str, Any]:
@@ -37,3 +37,25 @@ def test_other_data_and_other_decoding_are_not_put_together(key: str, value: str
 def test_one_evaluation_has_no_deviation() -> None:
     with pytest.raises(ValueError, match="two evaluations or more, found 1"):
         table({"a": evaluation(20, 50)})
+
+
+def written(captions: list[str], **other: Any) -> dict[str, Any]:
+    names = [f"{number}.png" for number in range(12)]
+    references = {name: [f"a red dot on field {name}"] for name in names}
+    texts = [captions[number % len(captions)].format(name) for number, name in enumerate(names)]
+    return evaluation(0, 0, references=references, captions=dict(zip(names, texts, strict=True)), **other)
+
+
+def test_two_experiments_are_tested_image_by_image_whatever_their_decoding_and_number_of_seeds() -> None:
+    good = [written(["a red dot on field {}"], decoding="beam search"), written(["a red dot on field {}"])]
+    found = differences(good, [written(["a dot"])]).splitlines()
+    assert found[0] == "| score | against | this | difference | p |"
+    assert found[2].startswith("| BLEU-4 | 0.0 | 100.0 | +100.0 ± ")
+    assert found[2].endswith(" | < 0.001 |")
+    same = differences([written(["a dot"])], [written(["a dot"])]).splitlines()
+    assert same[2] == "| BLEU-4 | 0.0 | 0.0 | +0.0 ± 0.0 | 1.000 |"
+
+
+def test_experiments_on_other_data_are_not_compared() -> None:
+    with pytest.raises(ValueError, match="split"):
+        differences([written(["a dot"])], [written(["a dot"], split="test")])

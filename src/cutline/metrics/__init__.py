@@ -16,7 +16,13 @@ from cutline.metrics.references import ReferenceSet
 from cutline.metrics.rouge import RougeL, rouge_l
 from cutline.metrics.score import Scorer, score
 from cutline.metrics.signature import signature
-from cutline.metrics.significance import bootstrap_interval, compare, interval_of_mean, standard_error
+from cutline.metrics.significance import (
+    bootstrap_interval,
+    compare,
+    compare_seeds,
+    interval_of_mean,
+    standard_error,
+)
 from cutline.text.markers import strip_markers
 
 __all__ = [
@@ -33,6 +39,7 @@ __all__ = [
     "bootstrap_interval",
     "cider_d",
     "compare",
+    "compare_seeds",
     "interval_of_mean",
     "java_scores",
     "measure_diversity",

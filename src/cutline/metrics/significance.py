@@ -8,7 +8,7 @@ stay those of all images.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -135,7 +135,45 @@ def compare(scorer: Scorer, first: Mapping[str, str], second: Mapping[str, str])
         >>> found.second, round(found.difference, 1), found.p_value < 0.001
         (100.0, 54.1, True)
     """
-    one, other = scorer.contributions(first), scorer.contributions(second)
+    return _compared(scorer.contributions(first), scorer.contributions(second))
+
+
+def compare_seeds(
+    scorer: Scorer, first: Sequence[Mapping[str, str]], second: Sequence[Mapping[str, str]]
+) -> dict[str, Comparison]:
+    """Test like :func:`compare` whether two experiments differ, each trained from several seeds.
+
+    An image counts with the mean over the seeds of what its hypotheses add to the sums, and all of an image's
+    hypotheses change sides together. So images are drawn and seeds are not: what is tested is whether these
+    models differ on other images. How far other seeds would fall is for the deviation over seeds to say.
+
+    Args:
+        scorer: Holds the references.
+        first: For each seed, image_id → hypothesis; one at least.
+        second: Likewise; the numbers of seeds may differ.
+
+    Returns:
+        As :func:`compare`. BLEU is that of the hypotheses of all seeds as one corpus, the others are means.
+
+    Raises:
+        DataError: Hypotheses and references are not of the same images, or a side has no seed.
+
+    Example:
+        >>> from cutline.metrics import Scorer
+        >>> references = {str(number): [f"a red dot on field {number}"] for number in range(20)}
+        >>> good = {image_id: captions[0] for image_id, captions in references.items()}
+        >>> bad = dict.fromkeys(references, "snow")
+        >>> found = compare_seeds(Scorer(references), [bad, good], [good])["rouge_l"]
+        >>> found.first, found.second, found.p_value < 0.001
+        (50.0, 100.0, True)
+    """
+    if not first or not second:
+        raise DataError("a comparison of seeds needs hypotheses of one seed or more on each side; found none")
+    one, other = (np.mean([scorer.contributions(seed) for seed in side], axis=0) for side in (first, second))
+    return _compared(one, other)
+
+
+def _compared(one: Floats, other: Floats) -> dict[str, Comparison]:
     images = len(one)
     scores = corpus_scores(one.sum(0), images), corpus_scores(other.sum(0), images)
     half_widths = _half_widths(one, other)
