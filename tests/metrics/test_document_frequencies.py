@@ -125,3 +125,31 @@ def test_a_file_in_which_a_byte_has_changed_is_read_or_refused(tmp_path, seed):
         path.write_bytes(damaged)
         with contextlib.suppress(DataError):
             CiderD({"a": ["a dog runs on the grass"]}, frequencies=DocumentFrequencies.load(path))
+
+
+def test_counts_of_two_corpora_joined_are_those_of_both_counted_at_once():
+    _, first = made_up_captions(30, seed=1)
+    _, second = made_up_captions(30, seed=2)
+    second = {f"other {image_id}": captions for image_id, captions in second.items()}
+    one, other = map(DocumentFrequencies.from_references, (first, second))
+    at_once = DocumentFrequencies.from_references({**first, **second})
+    joined = one.joined(other)
+    assert joined.images == at_once.images == 60
+    assert joined.fingerprint == at_once.fingerprint
+    for numbers, mine, theirs in zip(
+        joined.index.numbers_in(at_once.index), joined.counts(), at_once.counts(), strict=True
+    ):
+        np.testing.assert_array_equal(np.sort(numbers), np.arange(len(theirs)))
+        np.testing.assert_array_equal(mine, theirs[numbers])
+    again = DocumentFrequencies.from_arrays(joined.to_arrays())
+    assert again.fingerprint == joined.fingerprint
+
+
+def test_rare_ngrams_left_out_before_stay_out_when_counts_are_joined():
+    _, first = made_up_captions(30, seed=1)
+    one = DocumentFrequencies.from_references(first)
+    kept = one.without_rare(3)
+    joined = kept.joined(DocumentFrequencies.from_references({"new": ["a zebra"]}))
+    assert joined.count("a zebra") == 1
+    assert joined.index.size(4) == kept.index.size(4)
+    assert joined.images == 31

@@ -6,7 +6,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -16,19 +16,25 @@ from tests.recipes.conftest import World, write_table
 from cutline.captioner import Captioner
 from cutline.config import RunConfig, read_toml, validate
 from cutline.data.splits import save_splits
+from cutline.ensembles import encode_images, read_image
 from cutline.errors import BundleError, ConfigError, CutlineError, ExportError, RunError, WeightsError
+from cutline.evaluation.expected_ngrams import learn_expected
+from cutline.metrics import DocumentFrequencies
 from cutline.models.encoders import Encoder
+from cutline.progress import Silent
 from cutline.recipes import quantising, starting
 from cutline.recipes.asked import Asked
 from cutline.recipes.export import export
 from cutline.recipes.export_bundle import BundleContent
 from cutline.recipes.run_options import new_options
-from cutline.recipes.starting import load_start, warn_of_known_images
+from cutline.recipes.starting import learned_before, load_start, warn_of_known_images
 from cutline.recipes.train import train
 from cutline.recipes.validation import tell_gain
 from cutline.records import Dataset, Example, Run
 from cutline.runtime import load_bundle, open_session
 from cutline.runtime.onnx_session import OnnxEncoder
+from cutline.runtime.saving import save_bundle
+from cutline.text import Tokenizer
 
 OPTIONS = {
     "training.epochs": 2,
@@ -190,6 +196,41 @@ def test_captions_of_its_own_can_be_all_that_is_trained_on(trained, tiles, tmp_p
     assert [record.objective for record in run.history] == ["self_critical"]
     assert run.history[0].reward > 0
     assert Captioner.load(run.folder).caption(tiles.parent / "photos" / "00.png")[0].tokens
+
+
+def test_what_was_learned_of_captions_is_gone_on_with(trained, tiles, tmp_path):
+    bundle = load_bundle(Path(trained.folder) / "bundle")
+    photos = [str(tiles.parent / "photos" / f"{number:02}.png") for number in range(12)]
+    session = open_session(bundle)
+    encoded = encode_images(session, [read_image(session, photo) for photo in photos])
+    features = {str(number): one for number, one in enumerate(encoded)}
+    examples = [
+        Example(photo, photo, (f"a {colour} tile", f"a {colour} stone"), digest=str(number))
+        for number, (photo, colour) in enumerate(zip(photos, ("red", "green", "blue") * 4, strict=True))
+    ]
+    known = learn_expected(
+        lambda digests: np.stack([features[digest] for digest in digests]), examples, Tokenizer(), Silent()
+    )
+    assert known is not None
+    save_bundle(replace(bundle, expected=known), tmp_path / "knowing")
+    own = {"training.epochs": 1, "training.keep_captions": False}
+    run = train(tiles, run=tmp_path / "run", start=tmp_path / "knowing", overrides={**OPTIONS, **own})
+    found = load_bundle(Path(run.folder) / "bundle").expected
+    assert found is not None, "alone these images are too few to learn from"
+    words = DocumentFrequencies.from_arrays(found.frequencies).index.words()
+    assert {"stone", "all"} <= set(words), "one is the model's, the other that of the new captions"
+    assert len(found.steps) > len(known.steps)
+
+
+def test_what_was_learned_from_other_features_is_left_out(trained, tmp_path):
+    options = new_options(Asked(overrides={"start.model": trained.folder}))
+    start = load_start(options)
+    assert start is not None
+    start = replace(start, bundle=replace(start.bundle, expected=cast("Any", "what was learned")))
+    assert learned_before(start, options) == "what was learned"
+    tuned = new_options(Asked(overrides={"start.model": trained.folder, "fine_tune.epochs": 1}))
+    assert learned_before(start, tuned) is None
+    assert learned_before(None, options) is None
 
 
 def test_graphs_alone_are_enough_to_start_from(from_light, light, tiles, tmp_path):

@@ -141,6 +141,33 @@ class DocumentFrequencies:
         left = [word for word, stays in zip(words, kept.tolist(), strict=True) if stays]
         return DocumentFrequencies(NgramIndex.restored(left, keys), counts, self.images)
 
+    def joined(self, other: DocumentFrequencies) -> DocumentFrequencies:
+        """Return the counts over the images of both corpora, which should have none in common.
+
+        The n-grams of this one come first among the words; within longer ones there is no such order.
+
+        Example:
+            >>> one = DocumentFrequencies.from_references({"a.png": ["a red dot"]})
+            >>> both = one.joined(DocumentFrequencies.from_references({"b.png": ["a blue dot"]}))
+            >>> both.images, both.count("a"), both.count("blue dot"), both.count("a dot")
+            (2, 2, 1, 0)
+        """
+        sides = (self, other)
+        known = self._index.words()
+        words = list(dict.fromkeys([*known, *other._index.words()]))
+        tokens = [NgramIndex([words]).number([side._index.words()]) for side in sides]
+        ranks, keys, counts = tokens, [], [_added(tokens, [side._counts[0] for side in sides], len(words))]
+        for place in range(ORDERS - 1):
+            own = [side._index.keys()[place] for side in sides]
+            moved = [
+                pack(before[key >> 32], token[key & 0xFFFFFFFF])
+                for before, token, key in zip(ranks, tokens, own, strict=True)
+            ]
+            keys.append(np.unique(np.concatenate(moved)))
+            ranks = [np.searchsorted(keys[-1], key).astype(np.int32) for key in moved]
+            counts.append(_added(ranks, [side._counts[place + 1] for side in sides], len(keys[-1])))
+        return DocumentFrequencies(NgramIndex.restored(words, keys), counts, self.images + other.images)
+
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return everything as arrays by name, from which :meth:`from_arrays` makes the same again."""
         words = np.frombuffer(json.dumps(self._index.words()).encode(), np.uint8)
@@ -182,6 +209,12 @@ class DocumentFrequencies:
             raise DataError(
                 f"{path}: not readable as saved document frequencies ({error}); save them anew"
             ) from error
+
+
+def _added(ranks: Sequence[SmallInts], counts: Sequence[SmallInts], size: int) -> SmallInts:
+    """Return for each of ``size`` n-grams the sum of its counts on all sides."""
+    found = np.bincount(np.concatenate(ranks), np.concatenate(counts), size)
+    return found.astype(np.int32)
 
 
 def _ranks(kept: NDArray[np.bool_]) -> Ints:

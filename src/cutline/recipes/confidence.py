@@ -21,6 +21,7 @@ from cutline.recipes import run_folder as layout
 from cutline.records import Dataset, EvaluationResult, Example, Hypothesis
 from cutline.runtime import Bundle, load_bundle, open_session
 from cutline.runtime.confidence import Confidence, TrainingFeatures
+from cutline.runtime.expected_ngrams import ExpectedNgrams
 from cutline.runtime.saving import update_bundle
 from cutline.voters import Voters
 from cutline.writing import Writer
@@ -49,17 +50,25 @@ def keep_neighbours(folder: Path, dataset: Dataset, read: ReadFeatures, progress
         stage.advance(1)
 
 
-def keep_expected(folder: Path, dataset: Dataset, read: ReadFeatures, progress: Progress) -> None:
+def keep_expected(
+    folder: Path,
+    dataset: Dataset,
+    read: ReadFeatures,
+    progress: Progress,
+    start: ExpectedNgrams | None = None,
+) -> None:
     """Learn what people would write about an image, and keep it in the best bundle of a run.
 
-    A bundle that carries it is left as it is; so is one of too few train images. Where it changes which
-    captions are written, a confidence that was fitted to others goes, to be fitted again.
+    A bundle that carries it is left as it is; so is one of too few train images, unless there is something
+    to go on from. Where it changes which captions are written, a confidence that was fitted to others goes,
+    to be fitted again.
 
     Args:
         folder: The run.
         dataset: All examples, with splits and digests.
         read: Their features.
         progress: Told about the work, and of too few images where nothing else votes.
+        start: What was learned before from other images with the same encoder.
 
     Raises:
         BundleError: The bundle is missing or damaged.
@@ -69,8 +78,8 @@ def keep_expected(folder: Path, dataset: Dataset, read: ReadFeatures, progress: 
         return
     train, asked = dataset.of_split("train"), bundle.decoding.consensus
     expected = None
-    if len(train) >= FEWEST_EXPECTED:
-        expected = learn_expected(read, train, bundle.vocabulary.tokenizer, progress)
+    if start is not None or len(train) >= FEWEST_EXPECTED:
+        expected = learn_expected(read, train, bundle.vocabulary.tokenizer, progress, start)
     if expected is not None:
         confidence = None if asked and bundle.decoding.consensus_by != "neighbours" else bundle.confidence
         update_bundle(replace(bundle, expected=expected, confidence=confidence), folder / layout.BUNDLE)

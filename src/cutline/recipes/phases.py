@@ -19,6 +19,7 @@ from cutline.recipes.extract import feature_reader
 from cutline.recipes.fine_tuning import fine_tune_hooks, fine_tune_trainer, with_best_encoder
 from cutline.recipes.mirroring import with_mirrors
 from cutline.recipes.rewarding import caption_reward
+from cutline.recipes.starting import learned_before
 from cutline.recipes.validation import Validator, tell_gain, validate_start
 from cutline.records import Run
 from cutline.runtime import load_bundle
@@ -89,7 +90,8 @@ def train_phases(corridor: Corridor, resume: bool, progress: Progress) -> Run:
             keep_graphs(folder)
             if options.keep_captions:
                 keep_neighbours(folder, corridor.dataset, read, progress)
-            keep_expected(folder, corridor.dataset, read, progress)
+            known = learned_before(corridor.start, corridor.options)
+            keep_expected(folder, corridor.dataset, read, progress, known)
             if options.choose_decoding:
                 # Before the confidence, which must be that of the captions that will be written.
                 keep_decoding(folder, corridor.dataset, read, progress)

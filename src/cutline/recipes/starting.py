@@ -21,6 +21,7 @@ from cutline.recipes import run_folder as layout
 from cutline.records import Dataset
 from cutline.runtime import Bundle, load_bundle
 from cutline.runtime.bundle import PRECISION, find_bundle, fingerprint_of
+from cutline.runtime.expected_ngrams import ExpectedNgrams
 from cutline.runtime.onnx_session import OnnxEncoder
 from cutline.text import Vocabulary
 
@@ -148,6 +149,14 @@ def warn_of_known_images(model: str, dataset: Dataset, progress: Progress) -> No
             f"{len(seen):,} val or test images, such as {seen[0].image_id}, were train images of {model}: it "
             "knows them, so that scores on them say too much; split the images as they were split then"
         )
+
+
+def learned_before(start: StartModel | None, options: RunConfig) -> ExpectedNgrams | None:
+    """Return what the model learned of its training captions; None where it tells nothing of this run's.
+
+    Its features have to be those of the run: an encoder that is trained gets features of its own.
+    """
+    return None if start is None or options.fine_tune.epochs else start.bundle.expected
 
 
 def keep_start(folder: Path, start: StartModel | None) -> None:
