@@ -40,6 +40,11 @@ class Rounds:
         pairs = zip(self.seconds[other], self.seconds[name], strict=True)
         return statistics.median(slow / fast for slow, fast in pairs)
 
+    def share_of(self, name: str, names: Sequence[str]) -> float:
+        """Return the share (0..1) of one contestant in the sum of several: the median of what rounds say."""
+        rounds = zip(self.seconds[name], *(self.seconds[one] for one in names), strict=True)
+        return statistics.median(own / sum(others) for own, *others in rounds)
+
 
 def in_turn(contestants: Mapping[str, Callable[[], object]], rounds: int, warm: int = 1) -> Rounds:
     """Call contestants one after the other, round by round, so that other work slows all of them alike.

@@ -7,8 +7,8 @@ A base is trained on all photos whose captions never name the theme. Then, for r
 which two captions at least name it, one model is trained from nothing and one from the base, with the same
 options but for the learning rate, on the same photos. Both are scored on the theme's other photos, of the val
 and of the train split, which neither training saw; which epoch is kept is decided on a hundred that are not
-scored. Scores are those of 3 beams, without self-critical training and without consensus. p is that of
-``cutline score --against``.
+scored. Scores are those of 3 beams without consensus, and of the captions that are chosen as the preset does;
+none was trained self-critically. p is that of ``cutline score --against``.
 
 Everything lies in a folder of the theme's name in that of ``--out``; what is finished there is not trained
 again.
@@ -26,10 +26,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from cutline.files import write_text
+from cutline.models.presets import PRESETS
 from cutline.recipes.evaluate import evaluate
 from cutline.recipes.score import ScoreOptions, score_files
 from cutline.recipes.train import train
-from cutline.records import ScoreReport
+from cutline.records import ScoreReport, Scores
 
 THEMES: Final = {
     "water": re.compile(
@@ -51,6 +52,11 @@ CHOOSING: Final = 100
 """Photos of the theme on which the epoch is chosen."""
 
 Row = tuple[str, str, str]
+WAYS: Final[Mapping[str, Mapping[str, Any] | None]] = {
+    "3 beams": None,
+    "voted on": PRESETS["attend"]["decoding"],
+}
+"""How captions are written → options of decoding; None for those of the run."""
 _PLAIN: Final = {"self_critical.epochs": 0, "decoding.beam_size": 3, "decoding.consensus": 0}
 
 
@@ -109,11 +115,24 @@ def trained(rows: list[Row], images: Path, run: Path, options: Mapping[str, Any]
     write_text(run / "report-done", "")
 
 
-def scored(run: Path, other: Path | None = None) -> ScoreReport:
-    """Score the captions of a run for the theme's photos, beside those of another run."""
-    paths = [one / "evaluation-test" / "captions.json" for one in (run, other) if one is not None]
+def scored(run: Path, way: str, other: Path | None = None) -> ScoreReport:
+    """Score a run's captions of one of :data:`WAYS` for the theme's photos, beside those of another run."""
+    paths = [_captions(one, way) for one in (run, other) if one is not None]
     options = ScoreOptions(split="test")
     return score_files(paths[0], run.with_suffix(".csv"), *paths[1:], options=options)
+
+
+def captioned(run: Path, table: Path, images: Path, out: Path | None = None) -> None:
+    """Write captions in all :data:`WAYS`, unless they are there; into the run's folder, or another."""
+    for way, values in WAYS.items():
+        captions = _captions(run if out is None else out, way)
+        if not captions.exists():
+            overrides = {f"decoding.{key}": value for key, value in (values or {}).items()}
+            evaluate(run, table, images=images, split="test", out=captions.parent, overrides=overrides)
+
+
+def _captions(folder: Path, way: str) -> Path:
+    return folder / f"evaluation-test{'' if WAYS[way] is None else '-voted'}" / "captions.json"
 
 
 def main() -> None:
@@ -132,16 +151,14 @@ def main() -> None:
     without, inside = themed(rows, THEMES[asked.theme])
     folder = asked.out / asked.theme
     folder.mkdir(parents=True, exist_ok=True)
-    base = folder / "base"
+    base, unchanged = folder / "base", folder / "unchanged"
     trained(without, asked.images, base, {**_PLAIN, "training.epochs": asked.base_epochs})
-    table, unchanged = folder / "theme.csv", folder / "unchanged"
-    if not (unchanged / "captions.json").exists():
-        write_table(table, inside)
-        evaluate(base, table, images=asked.images, split="test", out=unchanged)
-    report = score_files(unchanged / "captions.json", table, options=ScoreOptions(split="test"))
-    scores = report.hypotheses.scores
-    print(f"base as it is: CIDEr-D {scores.cider_d:.1f}, BLEU-4 {scores.bleu_4:.1f}, {scores.images} photos")
-    print("| photos | from nothing | from the base | p |\n| --- | --- | --- | --- |")
+    write_table(unchanged.with_suffix(".csv"), inside)
+    captioned(base, unchanged.with_suffix(".csv"), asked.images, unchanged)
+    found = [scored(unchanged, way).hypotheses.scores for way in WAYS]
+    told = "; ".join(f"{way}: {_told(scores)}" for way, scores in zip(WAYS, found, strict=True))
+    print(f"base as it is, CIDEr-D / BLEU-4 of {found[0].images} photos: {told}")
+    print("| photos | captions | from nothing | from the base | p |\n| --- | --- | --- | --- | --- |")
     runs: dict[str, dict[int, Path]] = {"nothing": {}, "base": {}}
     for photos in asked.photos:
         for start, own in runs.items():
@@ -150,21 +167,20 @@ def main() -> None:
             if start == "base":
                 options |= {"start.model": str(base), "training.learning_rate": asked.learning_rate}
             trained(fewer(inside, photos), asked.images, run, options)
-            if not (run / "evaluation-test" / "captions.json").exists():
-                evaluate(run, run.with_suffix(".csv"), images=asked.images)
-        pair = scored(runs["base"][photos], runs["nothing"][photos])
-        print(
-            f"| {photos} | {_told(scored(runs['nothing'][photos]))} | {_told(pair)} | {_p(pair)} |",
-            flush=True,
-        )
+            captioned(run, run.with_suffix(".csv"), asked.images)
+        for way in WAYS:
+            one = scored(runs["nothing"][photos], way).hypotheses.scores
+            pair = scored(runs["base"][photos], way, runs["nothing"][photos])
+            cells = (photos, way, _told(one), _told(pair.hypotheses.scores), _p(pair))
+            print(f"| {' | '.join(map(str, cells))} |", flush=True)
     few, many = 250, max(asked.photos)
     if few in asked.photos and many > few:
-        pair = scored(runs["base"][few], runs["nothing"][many])
-        print(f"from the base with {few} against from nothing with {many}: p = {_p(pair)}")
+        pairs = [(way, scored(runs["base"][few], way, runs["nothing"][many])) for way in WAYS]
+        told = "; ".join(f"{way}: p = {_p(pair)}" for way, pair in pairs)
+        print(f"from the base with {few} against from nothing with {many}: {told}")
 
 
-def _told(report: ScoreReport) -> str:
-    scores = report.hypotheses.scores
+def _told(scores: Scores) -> str:
     return f"{scores.cider_d:.1f} / {scores.bleu_4:.1f}"
 
 
