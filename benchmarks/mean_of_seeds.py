@@ -1,4 +1,4 @@
-"""The same experiment from several seeds: every figure of each, their mean and its standard deviation.
+"""The same config from several seeds: every figure of each, their mean and its standard deviation.
 
     .venv/bin/python benchmarks/mean_of_seeds.py first/evaluation.json second/evaluation.json ...
     .venv/bin/python benchmarks/mean_of_seeds.py one_*/evaluation.json --against other_*/evaluation.json
@@ -7,8 +7,9 @@ Files are those that ``cutline evaluate`` writes. They have to be of the same da
 nothing is printed: a mean over different questions answers none. The deviation is that of a sample (its
 squares are divided by one less than the number of seeds); of few seeds it is itself not well known.
 
-With ``--against`` the same of a second experiment, and the paired test between the two: an image counts with
-the mean of its seeds. The two may decode differently; data and split have to be the same.
+With ``--against`` the same of a second config, one evaluation or more, and the paired test between the two:
+an image counts with the mean of its seeds. The two may decode differently; data and split have to be the
+same. Texts are parted into tokens as ``cutline score`` does.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import statistics
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,9 +29,11 @@ if __name__ == "__main__":
 from benchmarks.tables import Table
 
 from cutline.errors import CutlineError
+from cutline.evaluation import scoring_tokens
 from cutline.metrics import Scorer, compare_seeds
 from cutline.recipes.results import load_evaluation
 from cutline.records import Comparison
+from cutline.text import Tokenizer, choose_level
 
 FIGURES: Final[Mapping[str, tuple[str, str, float, int]]] = {
     "BLEU-4": ("scores", "bleu_4", 1, 1),
@@ -69,7 +73,7 @@ def table(evaluations: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def differences(first: Sequence[Mapping[str, Any]], second: Sequence[Mapping[str, Any]]) -> str:
-    """Return a Markdown table of the paired test: what the first experiment is ahead of the second by.
+    """Return a Markdown table of the paired test: what the first config is ahead of the second by.
 
     Args:
         first: For each seed the fields of an ``EvaluationResult``.
@@ -80,7 +84,10 @@ def differences(first: Sequence[Mapping[str, Any]], second: Sequence[Mapping[str
         DataError: They are not of the same images.
     """
     _refuse_others([*first, *second], _SAME_DATA)
-    scorer = Scorer(first[0]["references"])
+    references = first[0]["references"]
+    texts = list(chain.from_iterable(references.values()))
+    tokens = scoring_tokens(Tokenizer(choose_level(texts)), texts)
+    scorer = Scorer(references, tokens.tokenise, tokens.name)
     found = compare_seeds(scorer, [one["captions"] for one in second], [one["captions"] for one in first])
     rows = []
     for key, name in _TESTED.items():
@@ -110,7 +117,7 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("evaluations", type=Path, nargs="+", metavar="EVALUATION.json")
-    parser.add_argument("--against", type=Path, nargs="+", metavar="OTHER.json", help="another experiment")
+    parser.add_argument("--against", type=Path, nargs="+", metavar="OTHER.json", help="another config")
     asked = parser.parse_args()
     try:
         sides = [
@@ -118,7 +125,7 @@ def main() -> None:
             for paths in (asked.evaluations, asked.against)
             if paths
         ]
-        tables = [table(side) for side in sides]
+        tables = [table(side) for side in sides if len(side) > 1 or len(sides) == 1]
         if len(sides) > 1:
             tables.append(differences(*(list(side.values()) for side in sides)))
         print("\n\n".join(tables))

@@ -185,8 +185,8 @@ def _told(scores: Scores) -> str:
 
 
 def _p(report: ScoreReport) -> str:
-    (found,) = [one for one in report.comparisons if one.metric == "cider_d"]
-    return f"{found.p_value:.4f}"
+    found = {one.metric: one.p_value for one in report.comparisons}
+    return f"{found['cider_d']:.4f} / {found['bleu_4']:.4f}"
 
 
 if __name__ == "__main__":

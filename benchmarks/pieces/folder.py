@@ -1,8 +1,8 @@
 """A folder of photos: from files to captions, beside what the encoder alone does with decoded pixels.
 
-Reading files and searching from features are timed alone, too, each with all cores. Work that keeps all cores
-busy cannot be done faster together than one after the other, so they say which share of the encoder's rate
-could be reached if nothing ever waited.
+Reading files and searching from features are timed alone, too, each with all cores, and say which share of
+the encoder's rate would be left if the three were done one after the other. A folder that has more
+gains by doing them side by side: the rest of a core that one leaves is used by another.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ def run(asked: Asked) -> list[Table]:
         f"{what_photos(asked, len(most))}{_fewer(asked)}, {BEAMS} beams, {what_model(asked)}{_other(asked)}; "
         f"median of {asked.rounds} rounds, in turn. {_weights(asked)}A process that captions "
         f"{len(few):,} of the images in int8 holds {peaks[0]:,.0f} MiB of memory at most, "
-        f"one that captions {len(most):,} holds {peaks[1]:,.0f}. If no core ever waited, the "
-        "share would be that of the encoder's time in the sum of the three things that are timed alone."
+        f"one that captions {len(most):,} holds {peaks[1]:,.0f}. One after the "
+        "other, the three things that are timed alone would leave the last column's share."
     )
-    columns = ["encoder", "precision", "files to captions, images/s", *_PARTS, "share", "if no core waited"]
+    columns = ["encoder", "precision", "files to captions, images/s", *_PARTS, "share", "one after the other"]
     return [Table("", columns, rows, note, values)]
 
 
@@ -74,13 +74,13 @@ def _measured(asked: Asked, encoder: str, paths: list[str], values: dict[str, fl
         whole, encoding = f"{precision} folder", f"{_ALONE[precision]} alone"
         parts = [encoding, "reading", f"{precision} search"]
         rates = [len(paths) / found.median(name) for name in (whole, *parts)]
-        share, most = found.times_as_fast(whole, encoding), found.share_of(encoding, parts)
+        share, in_line = found.times_as_fast(whole, encoding), found.share_of(encoding, parts)
         values |= {
             f"{encoder}_{precision}": rates[0],
             f"{encoder}_{precision}_share": share,
-            f"{encoder}_{precision}_share_at_most": most,
+            f"{encoder}_{precision}_share_one_after_the_other": in_line,
         }
-        rows.append([encoder, _PRECISIONS[precision], *map(spelt, rates), f"{share:.0%}", f"{most:.0%}"])
+        rows.append([encoder, _PRECISIONS[precision], *map(spelt, rates), f"{share:.0%}", f"{in_line:.0%}"])
     return rows
 
 

@@ -207,15 +207,18 @@ class Voters:
         with self._counting:
             if self._of_learned is None:
                 assert self._expected is not None
-                self._of_learned = _restored(self._expected.frequencies)
+                self._of_learned = restored_frequencies(self._expected.frequencies)
             return self._of_learned
 
     def _count(self, neighbours: Neighbours) -> DocumentFrequencies:
         counted = neighbours.frequencies
-        return _restored(counted) if counted else frequencies_of(neighbours.captions, self._tokenizer)
+        return (
+            restored_frequencies(counted) if counted else frequencies_of(neighbours.captions, self._tokenizer)
+        )
 
 
-def _restored(counted: Mapping[str, NDArray[Any]]) -> DocumentFrequencies:
+def restored_frequencies(counted: Mapping[str, NDArray[Any]]) -> DocumentFrequencies:
+    """Return counts of n-grams that a bundle carries as arrays; BundleError where they cannot be read."""
     try:
         return DocumentFrequencies.from_arrays(counted)
     except (KeyError, ValueError) as error:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -119,7 +117,7 @@ def test_the_regression_is_that_of_the_normal_equations_where_its_rank_suffices(
     generator = np.random.default_rng(2)
     images = generator.normal(size=(50, 6)).astype(np.float32)
     wanted = generator.normal(size=(50, 9)).astype(np.float32)
-    axes, weights = learning._regression(images.T @ images, images.T @ wanted, 50)
+    axes, weights = learning.regression(images.T @ images, images.T @ wanted, 50, 1.0)
     ridge = np.linalg.solve(images.T @ images + np.eye(6), images.T @ wanted)
     assert axes @ weights.T == pytest.approx(ridge, abs=1e-4)
     assert np.mean((images @ axes) ** 2, axis=0) == pytest.approx(np.ones(6), abs=1e-3)
@@ -137,62 +135,3 @@ def test_weights_of_n_grams_have_length_one_in_each_order():
         mine = (owners == 0) & (order == n)
         assert np.sqrt((weights[mine] ** 2).sum()) == pytest.approx(2.5)
     assert (owners == 2).sum() == (owners == 3).sum() == 0
-
-
-def read_from(features: dict[str, np.ndarray]):
-    return lambda digests: np.stack([features[digest] for digest in digests])
-
-
-def named(examples: list[Example], *things: str) -> list[Example]:
-    return [example for example in examples if any(thing in example.captions[0] for thing in things)]
-
-
-def best(expected: ExpectedNgrams, pictures: np.ndarray, candidates: list[str]) -> list[str]:
-    votes = Voters(None, Tokenizer(), expected).votes(pictures, [candidates] * len(pictures), 1)
-    return [candidates[int(np.argmax(own))] for own in votes]
-
-
-def test_what_was_known_of_other_images_is_kept_and_what_is_new_is_learned():
-    examples, features, turned = data()
-    start = learn_expected(read_from(features), named(examples, "dog", "cat", "bird"), Tokenizer(), Silent())
-    assert start is not None
-    new = [*named(examples, "red boat", "green boat")[:12], *named(examples, "red cat", "green cat")[:12]]
-    both = learn_expected(read_from(features), new, Tokenizer(), Silent(), start)
-    alone = learn_expected(read_from(features), new, Tokenizer(), Silent())
-    assert both is not None
-    assert alone is not None
-    candidates = [f"a {colour} {thing}" for colour in COLOURS for thing in THINGS]
-    # No boat was known, and there is neither a dog nor anything blue among the new images.
-    pictures = features_of(turned, ("red", "boat"), ("blue", "dog"), ("green", "cat"))
-    assert best(both, pictures, candidates) == ["a red boat", "a blue dog", "a green cat"]
-    assert best(alone, pictures, candidates)[1] != "a blue dog"
-
-
-def _renamed(text: str, names: dict[str, str]) -> str:
-    return " ".join(names.get(word.strip("."), word) for word in text.split())
-
-
-def test_what_was_known_is_dropped_where_it_misleads():
-    examples, features, _ = data()
-    # Another language of the same words: what was a dog is called a boat now.
-    turned_round = dict(zip(THINGS, reversed(THINGS), strict=True))
-    new = [
-        replace(one, captions=tuple(_renamed(text, turned_round) for text in one.captions))
-        for one in examples
-    ]
-    start = learn_expected(read_from(features), examples, Tokenizer(), Silent())
-    alone = learn_expected(read_from(features), new, Tokenizer(), Silent())
-    found = learn_expected(read_from(features), new, Tokenizer(), Silent(), start)
-    assert found is not None
-    assert alone is not None
-    for name in ("mean", "axes", "weights", "steps"):
-        np.testing.assert_array_equal(getattr(found, name), getattr(alone, name))
-
-
-def test_few_images_are_enough_where_something_was_known():
-    examples, features, turned = data()
-    start = learn_expected(read_from(features), examples[:200], Tokenizer(), Silent())
-    found = learn_expected(read_from(features), examples[200:205], Tokenizer(), Silent(), start)
-    assert found is not None
-    candidates = [f"a {colour} {thing}" for colour in COLOURS for thing in THINGS]
-    assert best(found, features_of(turned, ("green", "bird")), candidates) == ["a green bird"]

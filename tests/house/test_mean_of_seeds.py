@@ -1,10 +1,12 @@
-"""benchmarks/mean_of_seeds.py: one experiment from several seeds."""
+"""benchmarks/mean_of_seeds.py: one config from several seeds."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from benchmarks import mean_of_seeds
 from benchmarks.mean_of_seeds import differences, table
 
 
@@ -46,7 +48,7 @@ def written(captions: list[str], **other: Any) -> dict[str, Any]:
     return evaluation(0, 0, references=references, captions=dict(zip(names, texts, strict=True)), **other)
 
 
-def test_two_experiments_are_tested_image_by_image_whatever_their_decoding_and_number_of_seeds() -> None:
+def test_two_configs_are_tested_image_by_image_whatever_their_decoding_and_number_of_seeds() -> None:
     good = [written(["a red dot on field {}"], decoding="beam search"), written(["a red dot on field {}"])]
     found = differences(good, [written(["a dot"])]).splitlines()
     assert found[0] == "| score | against | this | difference | p |"
@@ -56,6 +58,43 @@ def test_two_experiments_are_tested_image_by_image_whatever_their_decoding_and_n
     assert same[2] == "| BLEU-4 | 0.0 | 0.0 | +0.0 ± 0.0 | 1.000 |"
 
 
-def test_experiments_on_other_data_are_not_compared() -> None:
+def test_configs_on_other_data_are_not_compared() -> None:
     with pytest.raises(ValueError, match="split"):
         differences([written(["a dot"])], [written(["a dot"], split="test")])
+
+
+def test_scripts_without_blanks_are_compared_by_their_characters() -> None:
+    names = [f"{number}.png" for number in range(12)]
+    references = {name: ["一只狗在草地上跑步"] for name in names}
+    near, far = (
+        evaluation(0, 0, references=references, captions=dict.fromkeys(names, text))
+        for text in ("一只狗在草地上", "天空")
+    )
+    against, this = differences([near], [far]).splitlines()[2].split(" | ")[1:3]
+    assert float(against) == 0
+    assert float(this) > 50
+
+
+@dataclass
+class _Loaded:
+    """Stands for an evaluation that was saved."""
+
+    split: str
+    decoding: str
+    data_fingerprint: str
+    scores: dict[str, float]
+    diversity: dict[str, float]
+    references: dict[str, list[str]]
+    captions: dict[str, str]
+
+
+def test_one_evaluation_is_enough_on_the_other_side(capsys, monkeypatch) -> None:
+    good, bad = written(["a red dot on field {}"]), written(["a dot"])
+    monkeypatch.setattr(
+        mean_of_seeds, "load_evaluation", lambda path: _Loaded(**(good if path.name == "good" else bad))
+    )
+    monkeypatch.setattr("sys.argv", ["mean_of_seeds", "good", "good/good", "--against", "bad"])
+    mean_of_seeds.main()
+    tables = capsys.readouterr().out.split("\n\n")
+    assert [table.splitlines()[0].split(" | ")[0] for table in tables] == ["| evaluation", "| score"]
+    assert "+100.0" in tables[1]

@@ -15,19 +15,19 @@ from tests.recipes.conftest import World, write_table
 
 from cutline.captioner import Captioner
 from cutline.config import RunConfig, read_toml, validate
-from cutline.data.splits import save_splits
+from cutline.data.splits import load_splits, save_splits
 from cutline.ensembles import encode_images, read_image
 from cutline.errors import BundleError, ConfigError, CutlineError, ExportError, RunError, WeightsError
 from cutline.evaluation.expected_ngrams import learn_expected
 from cutline.metrics import DocumentFrequencies
 from cutline.models.encoders import Encoder
 from cutline.progress import Silent
-from cutline.recipes import quantising, starting
+from cutline.recipes import confidence, quantising, starting
 from cutline.recipes.asked import Asked
 from cutline.recipes.export import export
 from cutline.recipes.export_bundle import BundleContent
 from cutline.recipes.run_options import new_options
-from cutline.recipes.starting import learned_before, load_start, warn_of_known_images
+from cutline.recipes.starting import LearnedBefore, learned_before, load_start, warn_of_known_images
 from cutline.recipes.train import train
 from cutline.recipes.validation import tell_gain
 from cutline.records import Dataset, Example, Run
@@ -222,15 +222,35 @@ def test_what_was_learned_of_captions_is_gone_on_with(trained, tiles, tmp_path):
     assert len(found.steps) > len(known.steps)
 
 
-def test_what_was_learned_from_other_features_is_left_out(trained, tmp_path):
+def test_what_was_learned_is_known_with_its_images_unless_features_change(trained):
     options = new_options(Asked(overrides={"start.model": trained.folder}))
     start = load_start(options)
     assert start is not None
-    start = replace(start, bundle=replace(start.bundle, expected=cast("Any", "what was learned")))
-    assert learned_before(start, options) == "what was learned"
+    assert learned_before(start, options) is None, "nothing was learned of so few images"
+    expected = cast("Any", "what was learned")
+    start = replace(start, bundle=replace(start.bundle, expected=expected))
+    known = learned_before(start, options)
+    assert known is not None
+    assert known.expected == expected
+    splits = load_splits(Path(trained.folder) / "split.csv", key="digest")
+    assert known.digests == {digest for digest, split in splits.items() if split == "train"}
+    assert len(known.digests) > 5
     tuned = new_options(Asked(overrides={"start.model": trained.folder, "fine_tune.epochs": 1}))
     assert learned_before(start, tuned) is None
     assert learned_before(None, options) is None
+
+
+@pytest.mark.parametrize(("share", "asked"), [(1.0, 0), (0.5, 6)])
+def test_images_that_were_learned_from_are_not_learned_from_again(monkeypatch, tmp_path, share, asked):
+    examples = [Example(f"{n}", f"{n}", ("a dog",), "train", digest=f"{n}") for n in range(12)]
+    before = LearnedBefore(cast("Any", "before"), frozenset(f"{n}" for n in range(int(12 * share))))
+    seen = []
+    monkeypatch.setattr(confidence, "adapt_expected", lambda _, read, new, *rest: seen.append(len(new)))
+    progress = ActingProgress()
+    found = confidence._gone_on(before, examples, cast("Any", None), Tokenizer(), progress)
+    assert sum(seen) == asked
+    assert found == (None if asked else "before")
+    assert any("left out" in note for note in progress.notes) == bool(asked)
 
 
 def test_graphs_alone_are_enough_to_start_from(from_light, light, tiles, tmp_path):

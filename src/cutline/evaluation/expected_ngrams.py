@@ -8,7 +8,7 @@ Ridge regression (Hoerl and Kennard, 1970) from features to the n-grams of refer
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -19,7 +19,7 @@ from cutline.evaluation.scoring import plain_captions
 from cutline.evaluation.training_features import in_any_order
 from cutline.metrics import DocumentFrequencies
 from cutline.metrics.ngrams import ORDERS
-from cutline.progress import Progress
+from cutline.progress import Progress, Stage
 from cutline.records import Example
 from cutline.runtime.confidence import pooled
 from cutline.runtime.expected_ngrams import ExpectedNgrams, standardised
@@ -36,9 +36,9 @@ _BLOCK: Final = 256
 _NGRAMS: Final = 20_000
 _IMAGES: Final = 20_000
 _LEAST: Final = 3
-_AXES: Final = 256
+AXES: Final = 256
 # Of features of length 1. Chosen on the val captions of Flickr8k; half or twice of it changes little.
-_RIDGE: Final = 1.0
+RIDGE: Final = 1.0
 _LEAST_SPREAD: Final = 0.1
 _LARGEST: Final = 127
 # Of the weights' root mean square: captions stay the same, and a packed file takes half the room.
@@ -47,11 +47,7 @@ _TINY: Final = 1e-6
 
 
 def learn_expected(
-    read: ReadFeatures,
-    examples: Sequence[Example],
-    tokenizer: Tokenizer,
-    progress: Progress,
-    start: ExpectedNgrams | None = None,
+    read: ReadFeatures, examples: Sequence[Example], tokenizer: Tokenizer, progress: Progress
 ) -> ExpectedNgrams | None:
     """Learn to foretell the n-grams of references.
 
@@ -64,135 +60,73 @@ def learn_expected(
         examples: The training images, with their digests; markers in captions are stripped.
         tokenizer: Of the model.
         progress: Told about every image, twice.
-        start: What was learned before from other images with the same encoder. Only what it does not foretell
-            is learned then, and what it knew is kept; unless images that are left out can be told better
-            without it.
 
     Returns:
-        The model; None where no n-gram stands in three images, all images look the same, or ``start`` does
-        not serve and there are too few to do without.
+        The model; None where no n-gram stands in three images, or all images look the same.
     """
-    examples = sorted(examples, key=lambda example: in_any_order(example.digest))[:_IMAGES]
-    captions = [plain_captions(example) for example in examples]
-    counted = frequencies_of(captions, tokenizer)
+    examples = some_of(examples)
+    frequencies = frequent(frequencies_of(list(map(plain_captions, examples)), tokenizer))
+    number = sum(map(len, frequencies.counts()))
+    if not number:
+        return None
     with progress.stage("learning what is usually written", 2 * len(examples), "images") as stage:
-        vectors = []
-        for at in range(0, len(examples), _BLOCK):
-            vectors.append(pooled(read([example.digest for example in examples[at : at + _BLOCK]])))
-            stage.advance(len(vectors[-1]))
-        data = _Data(np.concatenate(vectors), captions, tokenizer)
-        found = None if start is None else _learn_on(start, data, counted)
-        if found is None and (start is None or len(examples) >= FEWEST_EXPECTED):
-            found = _learn(data, _frequent(counted))
-        stage.advance(len(examples))
-    return found
+        data = CaptionedFeatures.read(read, examples, tokenizer, stage)
+        mean, spread = data.features.mean(axis=0), data.features.std(axis=0)
+        # A feature that hardly varies here would outweigh all others in an image where it does.
+        scale = np.maximum(spread, max(_TINY, _LEAST_SPREAD * float(np.median(spread))))
+        images = standardised(data.features, mean, scale)
+        products = np.zeros((images.shape[1], number), np.float32)
+        for part, weights in data.weights(frequencies):
+            products += images[part].T @ weights
+    axes, weights = regression(images.T @ images, products, len(images), RIDGE)
+    if not axes.size or not np.abs(weights).max() > _TINY:
+        return None
+    return ExpectedNgrams(mean, scale.astype(np.float32), *rounded(axes, weights), frequencies.to_arrays())
 
 
 @dataclass(frozen=True)
-class _Data:
-    """Training images: features (N, D), the captions of each, and how these are parted."""
+class CaptionedFeatures:
+    """Training images to learn from.
+
+    Attributes:
+        features: Their features, averaged over regions, float32 (N, D).
+        captions: Those of each image, without markers.
+        tokenizer: Parts them.
+        stage: Told about every image of :meth:`weights`.
+    """
 
     features: Floats
     captions: Sequence[Sequence[str]]
     tokenizer: Tokenizer
+    stage: Stage
+
+    @classmethod
+    def read(
+        cls, read: ReadFeatures, examples: Sequence[Example], tokenizer: Tokenizer, stage: Stage
+    ) -> CaptionedFeatures:
+        """Read the features of examples, telling ``stage`` of each."""
+        vectors = []
+        for at in range(0, len(examples), _BLOCK):
+            vectors.append(pooled(read([example.digest for example in examples[at : at + _BLOCK]])))
+            stage.advance(len(vectors[-1]))
+        return cls(np.concatenate(vectors), list(map(plain_captions, examples)), tokenizer, stage)
 
     def weights(self, frequencies: DocumentFrequencies) -> Iterator[tuple[slice, Floats]]:
         """Yield for block after block of images the mean weight of each n-gram in their captions, (B, M)."""
         number = sum(map(len, frequencies.counts()))
         for at in range(0, len(self.captions), _BLOCK):
             part = slice(at, at + _BLOCK)
-            yield part, _weights(self.captions[part], frequencies, number, self.tokenizer)
+            weights = _weights(self.captions[part], frequencies, number, self.tokenizer)
+            yield part, weights
+            self.stage.advance(len(weights))
 
 
-def _learn(data: _Data, frequencies: DocumentFrequencies) -> ExpectedNgrams | None:
-    number = sum(map(len, frequencies.counts()))
-    if not number:
-        return None
-    mean, spread = data.features.mean(axis=0), data.features.std(axis=0)
-    # A feature that hardly varies here would outweigh all others in an image where it does.
-    scale = np.maximum(spread, max(_TINY, _LEAST_SPREAD * float(np.median(spread))))
-    images = standardised(data.features, mean, scale)
-    products = np.zeros((images.shape[1], number), np.float32)
-    for part, weights in data.weights(frequencies):
-        products += images[part].T @ weights
-    axes, weights = _regression(images.T @ images, products, len(images))
-    if not axes.size or not np.abs(weights).max() > _TINY:
-        return None
-    return ExpectedNgrams(mean, scale.astype(np.float32), *_small(axes, weights), frequencies.to_arrays())
+def some_of(examples: Sequence[Example]) -> list[Example]:
+    """Return examples in an order that their digests alone decide, no more than there may be."""
+    return sorted(examples, key=lambda example: in_any_order(example.digest))[:_IMAGES]
 
 
-def _learn_on(start: ExpectedNgrams, data: _Data, counted: DocumentFrequencies) -> ExpectedNgrams | None:
-    """Learn what ``start`` does not foretell; None where it is of no use for these images.
-
-    Its axes stay, and others are put beside them. Each image is foretold from all others, with what ``start``
-    knows and without: residuals of ridge regression, divided by what each image leaves to the others (Allen,
-    "The Relationship between Variable Selection and Data Augmentation", 1974). It is of use when an image's
-    own captions then stand out more among those of others.
-    """
-    before = DocumentFrequencies.from_arrays(start.frequencies)
-    frequencies = _frequent(before.joined(counted))
-    known = _moved(start.weights, before, frequencies)
-    images, places = standardised(data.features, start.mean, start.scale), start.places(data.features)
-    squares = images.T @ images
-    with_it = np.zeros((images.shape[1], len(known)), np.float32)
-    without = np.zeros_like(with_it)
-    foretold = known.astype(np.float32).T
-    for part, weights in data.weights(frequencies):
-        without += images[part].T @ weights
-        with_it += images[part].T @ (weights - places[part] @ foretold)
-    inverse = np.linalg.inv(squares.astype(np.float64) + _RIDGE * np.eye(len(squares))).astype(np.float32)
-    left = 1 - np.einsum("nd,de,ne->n", images, inverse, images, optimize=True)[:, None]
-    fits = np.zeros(2)
-    solved = inverse @ with_it, inverse @ without
-    for part, weights in data.weights(frequencies):
-        gaps = (
-            weights - places[part] @ foretold - images[part] @ solved[0],
-            weights - images[part] @ solved[1],
-        )
-        fits += [_told_apart(weights - gap / left[part], weights) for gap in gaps]
-    if fits[0] <= fits[1]:
-        return None
-    axes, weights = _regression(squares, with_it, len(images))
-    small, others, steps = _small(axes, weights)
-    return replace(
-        start,
-        axes=np.hstack([start.axes, small]),
-        weights=np.hstack([known, others]),
-        steps=np.concatenate([start.steps, steps]),
-        frequencies=frequencies.to_arrays(),
-    )
-
-
-def _told_apart(foretold: Floats, weights: Floats) -> float:
-    """Return how far images' own captions fit better than those of the others: the sum, in deviations."""
-    fit = foretold @ weights.T
-    spread = fit.std(axis=1)
-    above = np.diagonal(fit) - fit.mean(axis=1)
-    return float((above / np.maximum(spread, _TINY)).sum())
-
-
-def _moved(
-    weights: NDArray[np.int8], before: DocumentFrequencies, after: DocumentFrequencies
-) -> NDArray[np.int8]:
-    """Return the rows of weights where ``after`` has their n-grams, and 0 for its others."""
-    counts = after.counts()
-    found = np.zeros((sum(map(len, counts)), weights.shape[1]), np.int8)
-    row = base = 0
-    for own, numbers in zip(counts, before.index.numbers_in(after.index), strict=True):
-        kept = numbers < len(own)
-        found[base + numbers[kept]] = weights[row : row + len(numbers)][kept]
-        row, base = row + len(numbers), base + len(own)
-    return found
-
-
-def _small(axes: Floats, weights: Floats) -> tuple[NDArray[np.int8], NDArray[np.int8], Floats]:
-    """Round axes and weights; return them with what 1 along each axis is worth, both taken together."""
-    small_axes, own = _rounded(axes)
-    small_weights, others = _rounded(weights, _COARSE * float(np.sqrt(np.mean(np.square(weights)))))
-    return small_axes, small_weights, own * others
-
-
-def _frequent(frequencies: DocumentFrequencies) -> DocumentFrequencies:
+def frequent(frequencies: DocumentFrequencies) -> DocumentFrequencies:
     """Leave out rare n-grams until what is left is no more than may be."""
     counts = np.sort(np.concatenate(frequencies.counts()))[::-1]
     least = int(counts[_NGRAMS]) + 1 if len(counts) > _NGRAMS else 0
@@ -214,24 +148,37 @@ def _weights(
     return found.reshape(-1, number).astype(np.float32)
 
 
-def _regression(squares: Floats, products: Floats, number: int) -> tuple[Floats, Floats]:
+def regression(squares: Floats, products: Floats, number: int, ridge: float) -> tuple[Floats, Floats]:
     """Return axes (D, P) and weights (M, P) whose product foretells best among all of that rank.
 
     Along each axis the mean square of the places of the ``number`` training images is 1, so that weights
     along different axes can be compared.
+
+    Args:
+        squares: Features' products with each other, summed over the images, (D, D).
+        products: Their products with the weights of n-grams, summed likewise, (D, M).
+        number: Of the images.
+        ridge: The penalty.
     """
     size = len(squares)
     wide = squares.astype(np.float64)
-    coefficients = np.linalg.solve(wide + _RIDGE * np.eye(size), products.astype(np.float64))
+    coefficients = np.linalg.solve(wide + ridge * np.eye(size), products.astype(np.float64))
     # Predictions for the training images have the singular vectors of root @ coefficients, which is smaller.
     values, vectors = np.linalg.eigh(wide)
     root = np.sqrt(np.maximum(values, 0))[:, None] * vectors.T
     predicted = root @ coefficients
     lengths, left = np.linalg.eigh(predicted @ predicted.T)
-    kept = np.flatnonzero(lengths > lengths[-1] * _TINY)[::-1][:_AXES]
+    kept = np.flatnonzero(lengths > lengths[-1] * _TINY)[::-1][:AXES]
     weights = predicted.T @ left[:, kept] / np.sqrt(lengths[kept])
     spread = np.sqrt(lengths[kept] / number)
     return (coefficients @ weights / spread).astype(np.float32), (weights * spread).astype(np.float32)
+
+
+def rounded(axes: Floats, weights: Floats) -> tuple[NDArray[np.int8], NDArray[np.int8], Floats]:
+    """Round axes and weights; return them with what 1 along each axis is worth, both taken together."""
+    small_axes, own = _rounded(axes)
+    small_weights, others = _rounded(weights, _COARSE * float(np.sqrt(np.mean(np.square(weights)))))
+    return small_axes, small_weights, own * others
 
 
 def _rounded(matrix: Floats, least: float = _TINY) -> tuple[NDArray[np.int8], Floats]:

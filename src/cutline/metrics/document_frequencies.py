@@ -142,9 +142,10 @@ class DocumentFrequencies:
         return DocumentFrequencies(NgramIndex.restored(left, keys), counts, self.images)
 
     def joined(self, other: DocumentFrequencies) -> DocumentFrequencies:
-        """Return the counts over the images of both corpora, which should have none in common.
+        """Return the sums of both counts, of corpora that should have no image in common.
 
-        The n-grams of this one come first among the words; within longer ones there is no such order.
+        What one side left out as rare (:meth:`without_rare`) counts as 0 there. Words of this corpus keep
+        their numbers, new ones follow; longer n-grams are numbered anew.
 
         Example:
             >>> one = DocumentFrequencies.from_references({"a.png": ["a red dot"]})

@@ -141,7 +141,7 @@ def compare(scorer: Scorer, first: Mapping[str, str], second: Mapping[str, str])
 def compare_seeds(
     scorer: Scorer, first: Sequence[Mapping[str, str]], second: Sequence[Mapping[str, str]]
 ) -> dict[str, Comparison]:
-    """Test like :func:`compare` whether two experiments differ, each trained from several seeds.
+    """Test like :func:`compare` whether two configs differ, each with runs from several seeds.
 
     An image counts with the mean over the seeds of what its hypotheses add to the sums, and all of an image's
     hypotheses change sides together. So images are drawn and seeds are not: what is tested is whether these

@@ -11,6 +11,7 @@ from cutline.captioner import Captioner
 from cutline.decoding import StepModel
 from cutline.evaluation import ReadFeatures, caption_examples, references_of, scoring_tokens, texts_of
 from cutline.evaluation.acceptable import define_acceptable
+from cutline.evaluation.adapted_ngrams import adapt_expected
 from cutline.evaluation.calibration import measure_calibration
 from cutline.evaluation.confidence import FEWEST_IMAGES, confidences_of, fit_confidence, halves, read_signals
 from cutline.evaluation.expected_ngrams import FEWEST_EXPECTED, learn_expected
@@ -18,11 +19,13 @@ from cutline.evaluation.training_features import collect_neighbours, summarise_f
 from cutline.metrics import Scorer
 from cutline.progress import Progress
 from cutline.recipes import run_folder as layout
+from cutline.recipes.starting import LearnedBefore
 from cutline.records import Dataset, EvaluationResult, Example, Hypothesis
 from cutline.runtime import Bundle, load_bundle, open_session
 from cutline.runtime.confidence import Confidence, TrainingFeatures
 from cutline.runtime.expected_ngrams import ExpectedNgrams
 from cutline.runtime.saving import update_bundle
+from cutline.text import Tokenizer
 from cutline.voters import Voters
 from cutline.writing import Writer
 
@@ -55,20 +58,21 @@ def keep_expected(
     dataset: Dataset,
     read: ReadFeatures,
     progress: Progress,
-    start: ExpectedNgrams | None = None,
+    before: LearnedBefore | None = None,
 ) -> None:
     """Learn what people would write about an image, and keep it in the best bundle of a run.
 
     A bundle that carries it is left as it is; so is one of too few train images, unless there is something
-    to go on from. Where it changes which captions are written, a confidence that was fitted to others goes,
-    to be fitted again.
+    to go on from. Images that were learned from before are not learned from again. Where it changes which
+    captions are written, a confidence that was fitted to others goes, to be fitted again.
 
     Args:
         folder: The run.
         dataset: All examples, with splits and digests.
         read: Their features.
-        progress: Told about the work, and of too few images where nothing else votes.
-        start: What was learned before from other images with the same encoder.
+        progress: Told about the work, of too few images where nothing else votes, and of a start that is no
+            help.
+        before: What the model learned that training started from, with the same encoder.
 
     Raises:
         BundleError: The bundle is missing or damaged.
@@ -78,8 +82,10 @@ def keep_expected(
         return
     train, asked = dataset.of_split("train"), bundle.decoding.consensus
     expected = None
-    if start is not None or len(train) >= FEWEST_EXPECTED:
-        expected = learn_expected(read, train, bundle.vocabulary.tokenizer, progress, start)
+    if before is not None:
+        expected = _gone_on(before, train, read, bundle.vocabulary.tokenizer, progress)
+    if expected is None and len(train) >= FEWEST_EXPECTED:
+        expected = learn_expected(read, train, bundle.vocabulary.tokenizer, progress)
     if expected is not None:
         confidence = None if asked and bundle.decoding.consensus_by != "neighbours" else bundle.confidence
         update_bundle(replace(bundle, expected=expected, confidence=confidence), folder / layout.BUNDLE)
@@ -88,6 +94,24 @@ def keep_expected(
             f"no consensus: learning what votes takes {FEWEST_EXPECTED} train images with words in common, "
             f"found {len(train):,}, and captions were not to be kept"
         )
+
+
+def _gone_on(
+    before: LearnedBefore,
+    train: Sequence[Example],
+    read: ReadFeatures,
+    tokenizer: Tokenizer,
+    progress: Progress,
+) -> ExpectedNgrams | None:
+    new = [example for example in train if example.digest not in before.digests]
+    if not new:
+        return before.expected
+    expected = adapt_expected(before.expected, read, new, tokenizer, progress)
+    if expected is None:
+        progress.note(
+            "what the model had learned of captions is left out: those of these images stand out more without"
+        )
+    return expected
 
 
 def keep_confidence(folder: Path, dataset: Dataset, read: ReadFeatures, progress: Progress) -> None:

@@ -24,6 +24,7 @@ from cutline.runtime.bundle import PRECISION, find_bundle, fingerprint_of
 from cutline.runtime.expected_ngrams import ExpectedNgrams
 from cutline.runtime.onnx_session import OnnxEncoder
 from cutline.text import Vocabulary
+from cutline.voters import restored_frequencies
 
 Values = Mapping[str, Mapping[str, Any]]
 
@@ -102,6 +103,9 @@ def load_start(options: RunConfig) -> StartModel | None:
     if not options.fine_tune.epochs and isinstance(known, Mapping) and known.get("encoder") == "int8":
         # Weights beside it are those that it was made from: another encoder, with other features.
         bundle = replace(bundle, encoder_arrays={}, encoder_weights=False)
+    if bundle.expected is not None:
+        # It is needed at the end; damage is told at the beginning.
+        restored_frequencies(bundle.expected.frequencies)
     if not bundle.decoder_arrays:
         # Only now: most models have them.
         from cutline.exporting.decoder_weights import decoder_weights
@@ -139,10 +143,7 @@ def warn_of_known_images(model: str, dataset: Dataset, progress: Progress) -> No
         dataset: With splits and digests.
         progress: Told the warning.
     """
-    path = layout.run_of(Path(model)) / layout.SPLIT
-    if not path.exists():
-        return
-    known = load_splits(path, key="digest")
+    known = _splits_of(model)
     seen = [one for one in dataset.examples if one.split != "train" and known.get(one.digest) == "train"]
     if seen:
         progress.warn(
@@ -151,12 +152,35 @@ def warn_of_known_images(model: str, dataset: Dataset, progress: Progress) -> No
         )
 
 
-def learned_before(start: StartModel | None, options: RunConfig) -> ExpectedNgrams | None:
+@dataclass(frozen=True)
+class LearnedBefore:
+    """What a model learned of its training captions.
+
+    Attributes:
+        expected: To go on from.
+        digests: Images that it was learned from, as far as is known: a bundle without its run cannot tell.
+    """
+
+    expected: ExpectedNgrams
+    digests: frozenset[str]
+
+
+def learned_before(start: StartModel | None, options: RunConfig) -> LearnedBefore | None:
     """Return what the model learned of its training captions; None where it tells nothing of this run's.
 
     Its features have to be those of the run: an encoder that is trained gets features of its own.
     """
-    return None if start is None or options.fine_tune.epochs else start.bundle.expected
+    if start is None or start.bundle.expected is None or options.fine_tune.epochs:
+        return None
+    known = _splits_of(options.start.model)
+    digests = frozenset(digest for digest, split in known.items() if split == "train")
+    return LearnedBefore(start.bundle.expected, digests)
+
+
+def _splits_of(model: str) -> Mapping[str, str]:
+    """Return digest → split of the images of the run that a model comes from; none without the run."""
+    path = layout.run_of(Path(model)) / layout.SPLIT
+    return load_splits(path, key="digest") if path.exists() else {}
 
 
 def keep_start(folder: Path, start: StartModel | None) -> None:

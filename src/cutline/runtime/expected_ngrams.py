@@ -30,7 +30,8 @@ class ExpectedNgrams:
     """A linear model from the features of an image to the weights of n-grams in its references.
 
     Attributes:
-        mean: Of the training images' features, averaged over regions, float32 (D,).
+        mean: Of the training images' features, averaged over regions, float32 (D,). After a start from
+            another model they are the images of that one.
         scale: Their standard deviation, float32 (D,), above 0.
         axes: Directions of features that tell n-grams, int8 (D, P).
         weights: What each of M n-grams weighs along them, int8 (M, P), shorter n-grams first.
