@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from benchmarks import bench
-from benchmarks.measuring import exponent, in_turn, run_process
+from benchmarks.measuring import Rounds, exponent, in_turn, run_process
 from benchmarks.pieces import PIECES
 from benchmarks.pieces.install import weigh
 from benchmarks.pieces.scripted import number
@@ -220,3 +220,9 @@ def test_all_topics_run_at_tiny_sizes(tmp_path: Path) -> None:
     names = [name for name in PIECES if name != "peers"]
     only = [part for name in names for part in ("--only", name)]
     assert bench.main([*only, "--quick", "--out", str(tmp_path)]) == 0
+
+
+def test_a_share_of_several_is_the_median_of_what_rounds_say() -> None:
+    found = Rounds({"a": [1.0, 1.0, 2.0], "b": [3.0, 1.0, 2.0], "c": [0.0, 0.0, 4.0]})
+    assert found.share_of("a", ["a", "b"]) == 0.5
+    assert found.share_of("a", ["a", "b", "c"]) == 0.25
