@@ -18,6 +18,7 @@ from cutline.config import RunConfig, read_toml, validate
 from cutline.data.splits import load_splits, save_splits
 from cutline.ensembles import encode_images, read_image
 from cutline.errors import BundleError, ConfigError, CutlineError, ExportError, RunError, WeightsError
+from cutline.evaluation.adapted_ngrams import LearnedBefore
 from cutline.evaluation.expected_ngrams import learn_expected
 from cutline.metrics import DocumentFrequencies
 from cutline.models.encoders import Encoder
@@ -27,7 +28,7 @@ from cutline.recipes.asked import Asked
 from cutline.recipes.export import export
 from cutline.recipes.export_bundle import BundleContent
 from cutline.recipes.run_options import new_options
-from cutline.recipes.starting import LearnedBefore, learned_before, load_start, warn_of_known_images
+from cutline.recipes.starting import learned_before, load_start, warn_of_known_images
 from cutline.recipes.train import train
 from cutline.recipes.validation import tell_gain
 from cutline.records import Dataset, Example, Run

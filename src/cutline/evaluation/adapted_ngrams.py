@@ -6,7 +6,7 @@ Ridge regression on residuals, in the space of the features that the start learn
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -36,6 +36,19 @@ _PENALTIES: Final = (1.0, 4.0, 16.0, 64.0)
 # With fewer images nothing can be said against a start.
 _FEW: Final = 10
 _TINY: Final = 1e-6
+
+
+@dataclass(frozen=True)
+class LearnedBefore:
+    """What a model learned of its training captions.
+
+    Attributes:
+        expected: To go on from.
+        digests: Images that it was learned from, as far as is known: a bundle without its run cannot tell.
+    """
+
+    expected: ExpectedNgrams
+    digests: frozenset[str]
 
 
 def adapt_expected(

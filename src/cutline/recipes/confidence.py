@@ -11,7 +11,7 @@ from cutline.captioner import Captioner
 from cutline.decoding import StepModel
 from cutline.evaluation import ReadFeatures, caption_examples, references_of, scoring_tokens, texts_of
 from cutline.evaluation.acceptable import define_acceptable
-from cutline.evaluation.adapted_ngrams import adapt_expected
+from cutline.evaluation.adapted_ngrams import LearnedBefore, adapt_expected
 from cutline.evaluation.calibration import measure_calibration
 from cutline.evaluation.confidence import FEWEST_IMAGES, confidences_of, fit_confidence, halves, read_signals
 from cutline.evaluation.expected_ngrams import FEWEST_EXPECTED, learn_expected
@@ -19,7 +19,6 @@ from cutline.evaluation.training_features import collect_neighbours, summarise_f
 from cutline.metrics import Scorer
 from cutline.progress import Progress
 from cutline.recipes import run_folder as layout
-from cutline.recipes.starting import LearnedBefore
 from cutline.records import Dataset, EvaluationResult, Example, Hypothesis
 from cutline.runtime import Bundle, load_bundle, open_session
 from cutline.runtime.confidence import Confidence, TrainingFeatures

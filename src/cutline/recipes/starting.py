@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from cutline.config import EncoderOptions, RunConfig, TextOptions
 from cutline.data.splits import load_splits
 from cutline.errors import BundleError, ConfigError, RunError
+from cutline.evaluation.adapted_ngrams import LearnedBefore
 from cutline.files import write_json
 from cutline.models.encoder_specs import described_size, find_specs
 from cutline.models.encoders import Encoder, encoder_from_spec
@@ -21,7 +22,6 @@ from cutline.recipes import run_folder as layout
 from cutline.records import Dataset
 from cutline.runtime import Bundle, load_bundle
 from cutline.runtime.bundle import PRECISION, find_bundle, fingerprint_of
-from cutline.runtime.expected_ngrams import ExpectedNgrams
 from cutline.runtime.onnx_session import OnnxEncoder
 from cutline.text import Vocabulary
 from cutline.voters import restored_frequencies
@@ -150,19 +150,6 @@ def warn_of_known_images(model: str, dataset: Dataset, progress: Progress) -> No
             f"{len(seen):,} val or test images, such as {seen[0].image_id}, were train images of {model}: it "
             "knows them, so that scores on them say too much; split the images as they were split then"
         )
-
-
-@dataclass(frozen=True)
-class LearnedBefore:
-    """What a model learned of its training captions.
-
-    Attributes:
-        expected: To go on from.
-        digests: Images that it was learned from, as far as is known: a bundle without its run cannot tell.
-    """
-
-    expected: ExpectedNgrams
-    digests: frozenset[str]
 
 
 def learned_before(start: StartModel | None, options: RunConfig) -> LearnedBefore | None:
