@@ -28,3 +28,17 @@ def test_an_experiment_begins_with_its_command_and_its_options_are_known(path: P
     preset = named_preset(None, path)
     assert preset is not None, "the default may change, an experiment may not"
     assert resolve(preset, preset_values(preset), path).preset == preset
+
+
+def test_what_is_compared_with_and_without_attention_differs_in_nothing_else() -> None:
+    options = []
+    for name in ("flickr8k_resnet50", "flickr8k_pooled"):
+        path = ROOT / "configs" / f"{name}.toml"
+        preset = named_preset(None, path)
+        assert preset is not None
+        found = resolve(preset, preset_values(preset), path).model_dump(exclude={"preset"})
+        options.append(
+            {f"{group}.{key}": value for group, own in found.items() for key, value in own.items()}
+        )
+    one, other = options
+    assert {key for key in one if one[key] != other[key]} == {"decoder.name", "encoder.features"}

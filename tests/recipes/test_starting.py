@@ -242,7 +242,7 @@ def test_what_was_learned_is_known_with_its_images_unless_features_change(traine
 
 
 @pytest.mark.parametrize(("share", "asked"), [(1.0, 0), (0.5, 6)])
-def test_images_that_were_learned_from_are_not_learned_from_again(monkeypatch, tmp_path, share, asked):
+def test_images_that_were_learned_from_are_not_learned_from_again(monkeypatch, share, asked):
     examples = [Example(f"{n}", f"{n}", ("a dog",), "train", digest=f"{n}") for n in range(12)]
     before = LearnedBefore(cast("Any", "before"), frozenset(f"{n}" for n in range(int(12 * share))))
     seen = []
