@@ -14,12 +14,14 @@ from cutline.recipes.run_options import new_options
 @pytest.mark.parametrize(
     ("assignments", "preset"),
     [
-        ((), "attend"),
-        (("training.epochs=3",), "attend"),
+        ((), "pooled"),
+        (("training.epochs=3",), "pooled"),
         (("decoder.name=merge",), "merge"),
         (("decoder.name=up_down",), "up_down"),
         (('decoder={name="merge"}',), "merge"),
-        (("encoder.features=pooled",), "show_tell"),
+        (("decoder.name=show_tell",), "show_tell"),
+        (("encoder.features=pooled",), "pooled"),
+        (("encoder.features=grid",), "attend"),
         (("preset=show_tell", "decoder.lstm_units=8"), "show_tell"),
     ],
 )

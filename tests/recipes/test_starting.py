@@ -111,6 +111,21 @@ def test_options_are_the_models_and_stand_in_the_config(trained, tiles, from_lig
     assert options.decoder == before.decoder.model_copy(update={"dropout": 0.7})
 
 
+@pytest.mark.parametrize(("consensus", "preset"), [(0, "show_tell"), (40, "pooled")])
+def test_a_model_whose_captions_are_voted_on_goes_on_with_the_preset_that_votes(
+    trained, monkeypatch, consensus, preset
+):
+    bundle = load_bundle(Path(trained.folder) / "bundle")
+    voted = replace(bundle, decoding=bundle.decoding.model_copy(update={"consensus": consensus}))
+    monkeypatch.setattr(starting, "load_bundle", lambda *_, **__: voted)
+    options = new_options(Asked(overrides={"start.model": str(trained.folder)}))
+    assert (options.preset, options.decoder, options.decoding.consensus) == (
+        preset,
+        bundle.decoder,
+        consensus,
+    )
+
+
 @pytest.mark.parametrize(
     ("told", "expected"),
     [({}, 224), ({"input_size": [64, 64]}, 64), ({"input_size": [9, 7], "own_network": {}}, 0)],

@@ -75,7 +75,10 @@ def _lines(explanation: Explanation) -> Iterator[str]:
     if explanation.hypothesis.unlike_training:
         yield "unlike the training images: the caption means little"
     if not explanation.has_attention:
-        yield "this model sees the picture as a whole: nothing is known of where it looked"
+        yield (
+            "this model sees the picture as a whole: nothing is known of where it looked; one trained "
+            "with --preset attend tells"
+        )
     rows = [("word", "probability", "looked most at" if explanation.has_attention else "", "instead")]
     rows += [
         (step.text, chance(step.probability), _looked(step), _instead(step)) for step in explanation.steps

@@ -28,7 +28,7 @@ RunFolder = Annotated[
     typer.Option("--run", metavar="DIR", help="Folder of the run; a new one below runs/ by default."),
 ]
 Preset = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Named options to start from; attend by default.")
+    str | None, typer.Option(metavar="NAME", help="Named options to start from; pooled by default.")
 ]
 Start = Annotated[
     str | None,

@@ -7,8 +7,7 @@ from typing import Any, Final
 
 from cutline.registry import require_known
 
-_WITH_ATTENTION: Final[Mapping[str, Any]] = {
-    "encoder": {"features": "grid"},
+_VOTED: Final[Mapping[str, Any]] = {
     "training": {
         "epochs": 10,
         "learning_rate": 1e-3,
@@ -28,11 +27,13 @@ _WITH_ATTENTION: Final[Mapping[str, Any]] = {
     },
 }
 
-DEFAULT_PRESET: Final = "attend"
-"""The best one that trains on some thousand photos in less than two hours on two cores."""
+_WITH_ATTENTION: Final[Mapping[str, Any]] = {"encoder": {"features": "grid"}, **_VOTED}
 
-CLASSIC_PRESET: Final = "show_tell"
-"""The one to start from with one vector per image."""
+DEFAULT_PRESET: Final = "pooled"
+"""The one with the best captions, where a step that is not better beyond doubt is left out."""
+
+GRID_PRESET: Final = "attend"
+"""The one to start from with one vector per region."""
 
 PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
     # The classic recipe: 2048-d features when --encoder names such an encoder, 5 epochs, greedy decoding.
@@ -47,6 +48,8 @@ PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
         "training": {"epochs": 5},
         "decoding": {"beam_size": 1},
     },
+    # The decoder of show_tell, trained and voted on as those with attention are.
+    "pooled": {**_VOTED, "decoder": {"name": "show_tell", "embedding_units": 512, "lstm_units": 512}},
     # Looks at the regions of the picture anew for every word.
     "attend": {**_WITH_ATTENTION, "decoder": {"name": "attend", "embedding_units": 512, "lstm_units": 512}},
     # The same with one LSTM to look and one to speak.
@@ -63,3 +66,20 @@ def preset_values(name: str) -> Mapping[str, Any]:
     """
     require_known("preset", name, PRESETS)
     return PRESETS[name]
+
+
+def preset_of(decoder: str, *, votes: bool | None = None) -> str | None:
+    """Return the preset to train a decoder with, or None when it has none of its own.
+
+    Args:
+        decoder: Name of the decoder.
+        votes: Whether its captions are voted on, where presets of one decoder differ in that; None: the one
+            that has the decoder's name.
+
+    Example:
+        >>> preset_of("show_tell"), preset_of("show_tell", votes=True), preset_of("attend", votes=False)
+        ('show_tell', 'pooled', 'attend')
+    """
+    named = [name for name, values in PRESETS.items() if values["decoder"]["name"] == decoder]
+    fitting = [name for name in named if bool(PRESETS[name]["decoding"].get("consensus", 0)) is votes]
+    return next(iter([*fitting, *named]), None)

@@ -9,7 +9,7 @@ from typing import Any
 
 from cutline.config import RunConfig, asked_values, named_preset, resolve
 from cutline.models.encoder_specs import find_specs, is_own_file, refuse_input_size
-from cutline.models.presets import CLASSIC_PRESET, DEFAULT_PRESET, PRESETS, preset_values
+from cutline.models.presets import DEFAULT_PRESET, GRID_PRESET, preset_of, preset_values
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ class Asked:
             ConfigError: Options are unknown, out of range, or name two presets or an unknown encoder.
 
         Example:
-            >>> Asked(overrides={"training.epochs": 3}).from_nothing().decoder.name
-            'attend'
+            >>> Asked(overrides={"training.epochs": 3}).from_nothing().preset
+            'pooled'
         """
         preset = self.named_preset() or default_preset(self.values())
         options = self.over(preset, preset_values(preset))
@@ -88,9 +88,9 @@ def default_preset(values: Mapping[str, object]) -> str:
 
     Example:
         >>> default_preset({"decoder.name": "up_down"}), default_preset({})
-        ('up_down', 'attend')
+        ('up_down', 'pooled')
     """
     decoder = values.get("decoder.name")
-    if isinstance(decoder, str) and decoder in PRESETS:
-        return decoder
-    return CLASSIC_PRESET if values.get("encoder.features") == "pooled" else DEFAULT_PRESET
+    if isinstance(decoder, str) and (preset := preset_of(decoder)):
+        return preset
+    return GRID_PRESET if values.get("encoder.features") == "grid" else DEFAULT_PRESET

@@ -17,6 +17,7 @@ from cutline.files import write_json
 from cutline.models.encoder_specs import described_size, find_specs
 from cutline.models.encoders import Encoder, encoder_from_spec
 from cutline.models.new_tokens import with_new_tokens
+from cutline.models.presets import preset_of
 from cutline.progress import Progress
 from cutline.recipes import run_folder as layout
 from cutline.records import Dataset
@@ -188,8 +189,8 @@ def keep_score_of_start(folder: Path, cider_d: float) -> None:
     write_json(path, {**layout.saved_facts(path), _SCORE: cider_d})
 
 
-def start_values(model: str) -> Values:
-    """Return the options that a model brings along, by group.
+def start_values(model: str) -> tuple[str | None, Values]:
+    """Return the preset of a model's kind, if it has one, and the options that it brings along, by group.
 
     Raises:
         BundleError: There is no such model, or it is damaged.
@@ -202,7 +203,8 @@ def start_values(model: str) -> Values:
     # A network of somebody's own takes one size, which is not asked for.
     encoder["input_size"] = 0 if spec.get("own_network") is not None else _side_of(spec)
     tokenizer = bundle.vocabulary.tokenizer
-    return {
+    preset = preset_of(bundle.decoder.name, votes=bundle.decoding.consensus > 0)
+    return preset, {
         "decoder": bundle.decoder.model_dump(),
         "encoder": encoder,
         "text": {"level": tokenizer.level, "lowercase": tokenizer.lowercase},

@@ -1,0 +1,62 @@
+"""What the presets have in common, and which of them trains a decoder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cutline.config import resolve
+from cutline.models.decoders import DECODERS
+from cutline.models.presets import DEFAULT_PRESET, GRID_PRESET, PRESETS, preset_of, preset_values
+
+
+def options(preset: str) -> dict[str, Any]:
+    found = resolve(preset, preset_values(preset)).model_dump(exclude={"preset"})
+    return {f"{group}.{key}": value for group, own in found.items() for key, value in own.items()}
+
+
+@pytest.mark.parametrize("preset", ["attend", "up_down"])
+def test_attention_is_all_that_the_default_lacks_of_the_presets_with_it(preset: str) -> None:
+    one, other = options(DEFAULT_PRESET), options(preset)
+    assert {key for key in one if one[key] != other[key]} == {"decoder.name", "encoder.features"}
+
+
+def test_the_default_goes_with_pooled_features_and_another_with_a_grid() -> None:
+    assert options(DEFAULT_PRESET)["encoder.features"] == "pooled"
+    assert options(GRID_PRESET)["encoder.features"] == "grid"
+
+
+def test_the_classic_recipe_is_that_of_the_notebooks() -> None:
+    found = options("show_tell")
+    assert (found["decoder.name"], found["decoder.embedding_units"], found["decoder.lstm_units"]) == (
+        "show_tell",
+        256,
+        512,
+    )
+    assert (
+        found["training.epochs"],
+        found["training.label_smoothing"],
+        found["training.weight_average"],
+    ) == (
+        5,
+        0,
+        0,
+    )
+    assert (found["decoding.beam_size"], found["decoding.consensus"]) == (1, 0)
+
+
+@pytest.mark.parametrize("decoder", DECODERS.names())
+def test_every_decoder_has_a_preset_of_its_name(decoder: str) -> None:
+    assert preset_of(decoder) == decoder
+    assert PRESETS[decoder]["decoder"]["name"] == decoder
+
+
+def test_where_two_presets_have_a_decoder_votes_tell_them_apart() -> None:
+    assert preset_of("show_tell", votes=True) == "pooled"
+    assert preset_of("show_tell", votes=False) == "show_tell"
+    assert preset_of("merge", votes=True) == "merge"
+
+
+def test_an_unknown_decoder_has_none() -> None:
+    assert preset_of("transformer") is None
