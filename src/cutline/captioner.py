@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import replace
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cutline.config import DecodingOptions, validate
-from cutline.data.reading_ahead import read_ahead
+from cutline.data.reading_ahead import batch_sizes, read_ahead
 from cutline.decoding import StepModel, agreement, rescore, sample
 from cutline.ensembles import EnsembleSession, Pixels, encode_images, read_image, together, voters_of
 from cutline.errors import ConfigError, ImageError
@@ -24,6 +24,7 @@ from cutline.records import CaptionedImage, Explanation, Hypothesis
 from cutline.runtime import Bundle, Session, load_bundle
 from cutline.runtime.bundle import find_bundle
 from cutline.runtime.confidence import Confidence, TrainingFeatures
+from cutline.runtime.product_threads import one_thread_each
 from cutline.runtime.sessions import load_with_session
 from cutline.text.vocabulary import END_ID, START_ID
 from cutline.wishes import NEVER_WRITTEN, NO_WISHES, Wishes, filters_of
@@ -277,7 +278,8 @@ class Captioner:
         """Caption many image files, in order; threads decode what comes next.
 
         A batch for each core, eight at the most, is captioned at the same time where the session allows it;
-        images of one batch more are decoded ahead. One image that cannot be read gives a record with its
+        images of one batch more are decoded ahead, and until the end NumPy's products, in the whole process,
+        are computed by one thread each. One image that cannot be read gives a record with its
         error and never stops the others. Memory does not grow with the number of images.
 
         Args:
@@ -288,18 +290,20 @@ class Captioner:
         Raises:
             ConfigError: ``beam_size`` or ``n_best`` is out of range; at once, not with the first record.
         """
-        return self._caption_batches(iter(images), self._options(beam_size, n_best), n_best)
+        count = len(images) if isinstance(images, Sized) else None
+        return self._caption_batches(iter(images), count, self._options(beam_size, n_best), n_best)
 
     def _caption_batches(
-        self, paths: Iterator[str], options: DecodingOptions, n_best: int
+        self, paths: Iterator[str], count: int | None, options: DecodingOptions, n_best: int
     ) -> Iterator[CaptionedImage]:
         # A product of a few rows keeps one core busy and a second one waiting.
         at_once = getattr(self.session, "side_by_side", 1)
+        sizes = batch_sizes(count, options.batch_size, at_once)
         caption = partial(self._caption_batch, options=options, n_best=n_best)
         # Closed at once when a caller stops early, so that no thread works on.
         with closing(read_ahead(partial(read_image, self.session), paths, options.batch_size)) as images:
-            batches = iter(lambda: list(islice(images, options.batch_size)), [])
-            with closing(read_ahead(caption, batches, at_once - 1, at_once)) as captioned:
+            batches = iter(lambda: list(islice(images, next(sizes, options.batch_size))), [])
+            with one_thread_each(), closing(read_ahead(caption, batches, at_once - 1, at_once)) as captioned:
                 for _, records in captioned:
                     yield from records.result()
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from itertools import count
+from itertools import count, islice
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from cutline.data.reading_ahead import read_ahead
+from cutline.data.reading_ahead import batch_sizes, read_ahead
 
 
 def test_items_come_in_order_although_the_first_takes_longest():
@@ -66,3 +68,19 @@ def test_a_caller_that_stops_leaves_no_thread_behind():
     assert set(threading.enumerate()) - before
     ahead.close()
     assert not set(threading.enumerate()) - before
+
+
+@given(st.integers(0, 200), st.integers(1, 20), st.integers(1, 8))
+def test_batches_hold_every_item_and_the_last_ones_are_equal(items: int, most: int, at_once: int):
+    sizes = list(batch_sizes(items, most, at_once))
+    assert sum(sizes) == items
+    assert all(0 < size <= most for size in sizes)
+    last = sizes[-at_once:]
+    assert all(size == most for size in sizes[:-at_once])
+    assert not last or max(last) - min(last) <= 1
+    # Nobody is idle while another has more than one item left to give away.
+    assert len(last) == min(items, at_once)
+
+
+def test_where_nobody_knows_how_many_there_are_batches_do_not_end():
+    assert list(islice(batch_sizes(None, 8, 2), 3)) == [8, 8, 8]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import repeat
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -43,3 +44,25 @@ def read_ahead(
         raise
     # The last ones were yielded before they were read.
     pool.shutdown(wait=False)
+
+
+def batch_sizes(items: int | None, most: int, at_once: int) -> Iterator[int]:
+    """Yield how many items each batch has; those at the end are about equal.
+
+    Args:
+        items: How many there are; None where nobody knows, and batches never end.
+        most: Items in a batch at the most.
+        at_once: Batches that are worked on at the same time.
+
+    Example:
+        >>> list(batch_sizes(21, 8, 2)), list(batch_sizes(2, 8, 2)), list(batch_sizes(1, 8, 2))
+        ([8, 7, 6], [1, 1], [1])
+    """
+    if items is None:
+        yield from repeat(most)
+    left = items or 0
+    while left > most * at_once:
+        left -= most
+        yield most
+    share, more = divmod(left, at_once)
+    yield from (share + (place < more) for place in range(min(at_once, left)))
