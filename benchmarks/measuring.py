@@ -102,10 +102,13 @@ def run_process(command: Sequence[str], environment: Mapping[str, str] | None = 
 
 
 def own_environment() -> dict[str, str]:
-    """Return the environment in which pieces and their helpers run: with this checkout's cutline."""
+    """Return the environment in which pieces and their helpers run: with this checkout's cutline.
+
+    NumPy's products have one thread each, as ``cutline caption`` has it.
+    """
     paths = [str(ROOT / "src"), str(ROOT), os.environ.get("PYTHONPATH", "")]
-    quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONUNBUFFERED": "1"}
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), **quiet}
+    own = {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONUNBUFFERED": "1", "OPENBLAS_NUM_THREADS": "1"}
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), **own}
 
 
 @dataclass(frozen=True)

@@ -218,6 +218,30 @@ def test_side_by_side_records_come_in_order_and_bad_images_keep_their_places(fil
     assert list(captioner(Together(), batch_size=2).caption_all(images)) == alone
 
 
+@pytest.mark.parametrize(
+    ("photos", "batches"), [(2, [1, 1]), (7, [1, 2, 2, 2]), (6, [2, 2, 2]), (13, [1] + [2] * 6)]
+)
+def test_side_by_side_the_last_images_are_shared_evenly(files, photos, batches):
+    session = Together()
+    records = list(captioner(session, batch_size=2).caption_all([files[0]] * photos))
+    assert len(records) == photos
+    assert sorted(session.encoded) == batches
+
+
+def test_images_that_nobody_has_counted_come_in_full_batches(files):
+    session = Together()
+    assert len(list(captioner(session, batch_size=2).caption_all(iter([files[0]] * 3)))) == 3
+    assert sorted(session.encoded) == [1, 2]
+
+
+def test_a_wrong_count_loses_no_image(files):
+    class Short(list):
+        def __len__(self) -> int:
+            return 2
+
+    assert len(list(captioner(Together(), batch_size=2).caption_all(Short([files[0]] * 5)))) == 5
+
+
 def test_side_by_side_no_more_is_taken_than_the_batches_at_work_and_one(files):
     taken: list[str] = []
 

@@ -24,7 +24,6 @@ from cutline.records import CaptionedImage, Explanation, Hypothesis
 from cutline.runtime import Bundle, Session, load_bundle
 from cutline.runtime.bundle import find_bundle
 from cutline.runtime.confidence import Confidence, TrainingFeatures
-from cutline.runtime.product_threads import one_thread_each
 from cutline.runtime.sessions import load_with_session
 from cutline.text.vocabulary import END_ID, START_ID
 from cutline.wishes import NEVER_WRITTEN, NO_WISHES, Wishes, filters_of
@@ -278,8 +277,7 @@ class Captioner:
         """Caption many image files, in order; threads decode what comes next.
 
         A batch for each core, eight at the most, is captioned at the same time where the session allows it;
-        images of one batch more are decoded ahead, and until the end NumPy's products, in the whole process,
-        are computed by one thread each. One image that cannot be read gives a record with its
+        images of one batch more are decoded ahead. One image that cannot be read gives a record with its
         error and never stops the others. Memory does not grow with the number of images.
 
         Args:
@@ -303,7 +301,7 @@ class Captioner:
         # Closed at once when a caller stops early, so that no thread works on.
         with closing(read_ahead(partial(read_image, self.session), paths, options.batch_size)) as images:
             batches = iter(lambda: list(islice(images, next(sizes, options.batch_size))), [])
-            with one_thread_each(), closing(read_ahead(caption, batches, at_once - 1, at_once)) as captioned:
+            with closing(read_ahead(caption, batches, at_once - 1, at_once)) as captioned:
                 for _, records in captioned:
                     yield from records.result()
 

@@ -71,15 +71,14 @@ def test_a_caller_that_stops_leaves_no_thread_behind():
 
 
 @given(st.integers(0, 200), st.integers(1, 20), st.integers(1, 8))
-def test_batches_hold_every_item_and_the_last_ones_are_equal(items: int, most: int, at_once: int):
+def test_no_order_of_rounds_takes_less_time_than_that_of_the_batches(items: int, most: int, at_once: int):
     sizes = list(batch_sizes(items, most, at_once))
     assert sum(sizes) == items
     assert all(0 < size <= most for size in sizes)
-    last = sizes[-at_once:]
-    assert all(size == most for size in sizes[:-at_once])
-    assert not last or max(last) - min(last) <= 1
-    # Nobody is idle while another has more than one item left to give away.
-    assert len(last) == min(items, at_once)
+    rounds = [sizes[at : at + at_once] for at in range(0, len(sizes), at_once)]
+    whole, left = divmod(items, most * at_once)
+    # A round ends with its largest batch; the last one is as short as whole items allow.
+    assert sum(max(batches) for batches in rounds) == whole * most + -(-left // at_once)
 
 
 def test_where_nobody_knows_how_many_there_are_batches_do_not_end():

@@ -81,6 +81,34 @@ def test_a_command_that_does_not_train_needs_no_framework(folder: Path, argument
     assert "Traceback" not in done.stderr
 
 
+_TOLD = """
+import os, sys
+
+class WhenImported:
+    def find_spec(self, name, path=None, target=None):
+        if name == "numpy":
+            sys.meta_path.remove(self)
+            print("threads", os.environ.get("OPENBLAS_NUM_THREADS"), file=sys.stderr)
+
+sys.meta_path.insert(0, WhenImported())
+from cutline.cli import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize(("asked", "found"), [(None, "1"), ("3", "3")])
+def test_products_get_one_thread_before_numpy_is_there_unless_another_number_is_set(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, asked: str | None, found: str
+) -> None:
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    if asked is not None:
+        monkeypatch.setenv("OPENBLAS_NUM_THREADS", asked)
+    command = [sys.executable, "-c", _TOLD, "caption", "photos/1.png", "--model", "model"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
+    assert done.returncode == 0
+    assert f"threads {found}" in done.stderr.splitlines()
+
+
 def test_captions_are_scored_and_reported_without_a_framework(folder: Path) -> None:
     found = {f"{number}.png": WORDS[number % 4] for number in range(4, 66)}
     (folder / "found.json").write_text(json.dumps(found))

@@ -91,7 +91,7 @@ Output = Annotated[
 Overwrite = Annotated[bool, typer.Option("--overwrite", metavar="", help="Let --output replace a file.")]
 
 
-@door(shares_terminal=True)
+@door(shares_terminal=True, captions=True)
 def caption(
     screen: Screen,
     paths: Paths,

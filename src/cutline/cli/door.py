@@ -27,7 +27,9 @@ Quiet = Annotated[bool, _flag("--quiet", "Show no progress and no notes.")]
 Json = Annotated[bool, _flag("--json", "Print results as JSON.")]
 
 
-def door(shares_terminal: bool = False) -> Callable[[Callable[..., int]], Callable[..., None]]:
+def door(
+    shares_terminal: bool = False, captions: bool = False
+) -> Callable[[Callable[..., int]], Callable[..., None]]:
     """Return a decorator that makes a command of a function.
 
     The function takes a :class:`Screen` first and returns an exit code. The command has the function's other
@@ -35,6 +37,7 @@ def door(shares_terminal: bool = False) -> Callable[[Callable[..., int]], Callab
 
     Args:
         shares_terminal: The command prints results while it works.
+        captions: The command writes captions, several batches side by side.
     """
 
     def frame(function: Callable[..., int]) -> Callable[..., None]:
@@ -43,6 +46,8 @@ def door(shares_terminal: bool = False) -> Callable[[Callable[..., int]], Callab
             asked = Flags(arguments.pop("debug"), arguments.pop("quiet"), arguments.pop("as_json"))
             flags = asked.or_else(context.obj or Flags())
             _quieten_libraries(flags)
+            if captions:
+                _leave_cores_to_batches()
 
             def run() -> int:
                 return function(Screen(flags, shares_terminal=shares_terminal), **arguments)
@@ -67,6 +72,13 @@ def _show_parameters(command: Callable[..., None], function: Callable[..., int])
     parameters = [context, *(parameter.replace(kind=keyword) for parameter in own), *added]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+
+
+def _leave_cores_to_batches() -> None:
+    """Have NumPy's products computed by the thread that asks for them, unless somebody set another number."""
+    # OpenBLAS wakes a thread per core for a product, and these wait for the next one with full power: a batch
+    # beside it loses more than the product gains. It reads this when NumPy is imported, inside the command.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def _quieten_libraries(flags: Flags) -> None:

@@ -60,7 +60,7 @@ AlsoParts = Annotated[
 _IN_FILES_ONLY = ("captions", "references", "images", "image_scores", "confidences")
 
 
-@door()
+@door(captions=True)
 def evaluate(
     screen: Screen,
     model: Model,

@@ -24,7 +24,7 @@ Overwrite = Annotated[
 ]
 
 
-@door()
+@door(captions=True)
 def explain(
     screen: Screen,
     paths: Paths,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from cutline.evaluation.decoding_choice import DecodingChoice
 
 
-@door()
+@door(captions=True)
 def tune(
     screen: Screen,
     model: Model,

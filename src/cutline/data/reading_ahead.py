@@ -47,7 +47,7 @@ def read_ahead(
 
 
 def batch_sizes(items: int | None, most: int, at_once: int) -> Iterator[int]:
-    """Yield how many items each batch has; those at the end are about equal.
+    """Yield how many items each batch has, in rounds of ``at_once``; those of the last share what is left.
 
     Args:
         items: How many there are; None where nobody knows, and batches never end.
@@ -56,13 +56,13 @@ def batch_sizes(items: int | None, most: int, at_once: int) -> Iterator[int]:
 
     Example:
         >>> list(batch_sizes(21, 8, 2)), list(batch_sizes(2, 8, 2)), list(batch_sizes(1, 8, 2))
-        ([8, 7, 6], [1, 1], [1])
+        ([8, 8, 3, 2], [1, 1], [1])
     """
     if items is None:
         yield from repeat(most)
     left = items or 0
     while left > most * at_once:
-        left -= most
-        yield most
+        left -= most * at_once
+        yield from repeat(most, at_once)
     share, more = divmod(left, at_once)
     yield from (share + (place < more) for place in range(min(at_once, left)))

@@ -13,7 +13,6 @@ from cutline.config import DecodingOptions
 from cutline.data.reading_ahead import read_ahead
 from cutline.progress import Progress
 from cutline.records import Example, Hypothesis
-from cutline.runtime.product_threads import one_thread_each
 from cutline.writing import Writer
 
 ReadFeatures = Callable[[Sequence[str]], NDArray[Any]]
@@ -68,7 +67,6 @@ def _caption(
     at_once = getattr(writer.model, "side_by_side", 1)
     with (
         progress.stage("captioning", len(examples), "images") as stage,
-        one_thread_each(),
         closing(read_ahead(write, batches, at_once - 1, at_once)) as captioned,
     ):
         for batch, found in captioned:

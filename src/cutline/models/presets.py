@@ -30,7 +30,7 @@ _VOTED: Final[Mapping[str, Any]] = {
 _WITH_ATTENTION: Final[Mapping[str, Any]] = {"encoder": {"features": "grid"}, **_VOTED}
 
 DEFAULT_PRESET: Final = "pooled"
-"""The one with the best captions, where a step that is not better beyond doubt is left out."""
+"""What made captions better beyond doubt, but for what takes a multiple of its time with some encoders."""
 
 GRID_PRESET: Final = "attend"
 """The one to start from with one vector per region."""
@@ -73,8 +73,8 @@ def preset_of(decoder: str, *, votes: bool | None = None) -> str | None:
 
     Args:
         decoder: Name of the decoder.
-        votes: Whether its captions are voted on, where presets of one decoder differ in that; None: the one
-            that has the decoder's name.
+        votes: Whether its captions are voted on, where presets of one decoder differ in that; None: whatever
+            the preset of the decoder's name does.
 
     Example:
         >>> preset_of("show_tell"), preset_of("show_tell", votes=True), preset_of("attend", votes=False)
@@ -82,4 +82,5 @@ def preset_of(decoder: str, *, votes: bool | None = None) -> str | None:
     """
     named = [name for name, values in PRESETS.items() if values["decoder"]["name"] == decoder]
     fitting = [name for name in named if bool(PRESETS[name]["decoding"].get("consensus", 0)) is votes]
-    return next(iter([*fitting, *named]), None)
+    own = [name for name in named if name == decoder]
+    return next(iter([*fitting, *own, *named]), None)
