@@ -44,6 +44,11 @@ THEMES: Final = {
         r"|collies?|husk(?:y|ies)|corgis?|bulldogs?|dalmatians?|spaniels?|beagles?|dachshunds?|pugs?)\b",
         re.IGNORECASE,
     ),
+    "men": re.compile(
+        r"\b(m[ae]n|guys?|males?|dudes?|gentlem[ae]n|fisherm[ae]n|policem[ae]n|firem[ae]n|cameram[ae]n|groomsm[ae]n"
+        r"|businessm[ae]n|horsem[ae]n|sportsm[ae]n|batsm[ae]n|workm[ae]n|stuntm[ae]n)\b",
+        re.IGNORECASE,
+    ),
     "children": re.compile(r"\b(child|children|kids?|boys?|girls?|bab(?:y|ies)|toddlers?)\b", re.IGNORECASE),
 }
 EPOCHS: Final = {50: 30, 100: 30, 250: 20, 500: 15, 1000: 12}

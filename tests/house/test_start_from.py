@@ -56,6 +56,7 @@ def test_fewer_photos_change_nothing_but_what_is_trained_on(rows):
     ("theme", "named", "not_named"),
     [
         ("water", ["A dog wades into the Sea .", "surfers"], ["a watermelon", "a seat"]),
+        ("men", ["A Man rides", "two guys", "firemen"], ["a woman", "a german shepherd", "a human", "women"]),
         ("children", ["Two Boys run", "a baby", "kids"], ["a cowboy", "a babysitter", "a kidney"]),
     ],
 )
