@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from cutline.config import RunConfig, to_toml
-from cutline.models.presets import PRESETS
+from cutline.models.presets import DEFAULT_PRESET, PRESETS
 
 _HEAD = """\
 # Options
@@ -74,7 +74,16 @@ def _allowed(option: FieldInfo) -> str:
 
 
 def _presets() -> str:
-    lines = ["## Presets", "", "| preset | what it sets |", "| --- | --- |"]
+    lines = [
+        "## Presets",
+        "",
+        f"Where none is named, nor a decoder, `{DEFAULT_PRESET}` is taken. `attend` and `up_down` differ",
+        "from it in the decoder and in having one vector per region;",
+        "[why it has no attention](../results.md#with-attention-and-without).",
+        "",
+        "| preset | what it sets |",
+        "| --- | --- |",
+    ]
     for name, groups in sorted(PRESETS.items()):
         values = [
             f"`{group}.{key} = {_toml(value)}`"
@@ -86,9 +95,8 @@ def _presets() -> str:
 
 
 def _file() -> str:
-    return (
-        f"## As a file\n\nThe defaults, in the layout of `--config`:\n\n```toml\n{to_toml(RunConfig())}```\n"
-    )
+    told = "The defaults of the tables above, in the layout of `--config`. They are what `show_tell` sets:"
+    return f"## As a file\n\n{told}\n\n```toml\n{to_toml(RunConfig())}```\n"
 
 
 if __name__ == "__main__":

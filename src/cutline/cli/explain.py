@@ -76,8 +76,8 @@ def _lines(explanation: Explanation) -> Iterator[str]:
         yield "unlike the training images: the caption means little"
     if not explanation.has_attention:
         yield (
-            "this model sees the picture as a whole: nothing is known of where it looked; one trained "
-            "with --preset attend tells"
+            "this model sees the picture as a whole: nothing is known of where it looked "
+            "(of models trained with --preset attend it is)"
         )
     rows = [("word", "probability", "looked most at" if explanation.has_attention else "", "instead")]
     rows += [

@@ -28,7 +28,11 @@ RunFolder = Annotated[
     typer.Option("--run", metavar="DIR", help="Folder of the run; a new one below runs/ by default."),
 ]
 Preset = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Named options to start from; pooled by default.")
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Named options to start from: pooled (default), attend, up_down, show_tell, merge.",
+    ),
 ]
 Start = Annotated[
     str | None,
