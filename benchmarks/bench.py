@@ -248,25 +248,16 @@ def _measured(name: str, asked: argparse.Namespace, work: Path, progress: Any, l
 def _followed(command: list[str], work: Path, left: float, tell: Any) -> tuple[int, str]:
     """Run a command and pass on its notes; returns its code and the last line of its errors."""
     errors = work / "errors.txt"
-    with errors.open("wb") as stream:
-        process = subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=stream,
-            text=True,
-            cwd=ROOT,
-            env=own_environment(),
-            start_new_session=True,
-        )
     late = threading.Event()
+    process = _started(command, errors)
 
     def end() -> None:
         late.set()
         _kill(process)
 
     timer = threading.Timer(left, end)
-    timer.start()
     try:
+        timer.start()
         assert process.stdout is not None
         with process.stdout as lines:
             for line in lines:
@@ -281,6 +272,30 @@ def _followed(command: list[str], work: Path, left: float, tell: Any) -> tuple[i
         return 1, f"it was not done after {left / 60:.1f} minutes, when the time was over; raise --minutes"
     told = [line for line in errors.read_text("utf-8", errors="replace").splitlines() if line.strip()]
     return code, (told or ["nothing was told"])[-1]
+
+
+def _started(command: list[str], errors: Path) -> subprocess.Popen[str]:
+    """Start a command; who is told to end meanwhile ends when there is a process to take along."""
+    told: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
+    try:
+        with errors.open("wb") as stream:
+            process = subprocess.Popen(
+                command,
+                stdout=subprocess.PIPE,
+                stderr=stream,
+                text=True,
+                cwd=ROOT,
+                env=own_environment(),
+                start_new_session=True,
+            )
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    if told:
+        _kill(process)
+        process.wait()
+        signal.raise_signal(signal.SIGTERM)
+    return process
 
 
 def _kill(process: subprocess.Popen[str]) -> None:
