@@ -30,7 +30,7 @@ _VOTED: Final[Mapping[str, Any]] = {
 _WITH_ATTENTION: Final[Mapping[str, Any]] = {"encoder": {"features": "grid"}, **_VOTED}
 
 DEFAULT_PRESET: Final = "pooled"
-"""What made captions better beyond doubt, but for what takes a multiple of its time with some encoders."""
+"""Without attention, which is not better beyond doubt, and without what takes a multiple of its time."""
 
 GRID_PRESET: Final = "attend"
 """The one to start from with one vector per region."""
