@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from cutline.config import RunConfig, to_toml
-from cutline.models.presets import DEFAULT_PRESET, PRESETS
+from cutline.models.presets import DEFAULT_PRESET, FROZEN_PRESET, GRID_PRESET, PRESETS, TUNED_ENCODER
 
 _HEAD = """\
 # Options
@@ -77,9 +77,11 @@ def _presets() -> str:
     lines = [
         "## Presets",
         "",
-        f"Where none is named, nor a decoder, `{DEFAULT_PRESET}` is taken. `attend` and `up_down` differ",
-        "from it in the decoder and in having one vector per region;",
-        "[why it has no attention](../results.md#with-attention-and-without).",
+        "Where none is named, the decoder asked for chooses (`decoder.name`), and `encoder.features = \"grid\"`",
+        f"means `{GRID_PRESET}`. Without either it is `{DEFAULT_PRESET}`, which trains the encoder, too; with another",
+        f"encoder than `{TUNED_ENCODER}`, or where epochs are asked for (`--epochs`), it is `{FROZEN_PRESET}`,",
+        f"which does not. `attend` and `up_down` differ from `{FROZEN_PRESET}` in the decoder and in having one",
+        "vector per region; [why the default has no attention](../results.md#with-attention-and-without).",
         "",
         "| preset | what it sets |",
         "| --- | --- |",

@@ -8,7 +8,15 @@ import pytest
 
 from cutline.config import resolve
 from cutline.models.decoders import DECODERS
-from cutline.models.presets import DEFAULT_PRESET, GRID_PRESET, PRESETS, preset_of, preset_values
+from cutline.models.presets import (
+    DEFAULT_PRESET,
+    FROZEN_PRESET,
+    GRID_PRESET,
+    PRESETS,
+    TUNED_ENCODER,
+    preset_of,
+    preset_values,
+)
 
 
 def options(preset: str) -> dict[str, Any]:
@@ -17,9 +25,20 @@ def options(preset: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("preset", ["attend", "up_down"])
-def test_attention_is_all_that_the_default_lacks_of_the_presets_with_it(preset: str) -> None:
-    one, other = options(DEFAULT_PRESET), options(preset)
+def test_attention_is_all_that_the_frozen_one_lacks_of_the_presets_with_it(preset: str) -> None:
+    one, other = options(FROZEN_PRESET), options(preset)
     assert {key for key in one if one[key] != other[key]} == {"decoder.name", "encoder.features"}
+
+
+def test_the_default_differs_from_the_frozen_one_in_training_the_encoder_alone() -> None:
+    one, other = options(FROZEN_PRESET), options(DEFAULT_PRESET)
+    changed = {"training.epochs", "fine_tune.epochs", "fine_tune.stages"}
+    assert {key for key in one if one[key] != other[key]} == changed
+    assert one["fine_tune.epochs"] == 0 < other["fine_tune.epochs"]
+
+
+def test_the_default_is_for_the_encoder_that_options_have_by_themselves() -> None:
+    assert options(DEFAULT_PRESET)["encoder.name"] == TUNED_ENCODER
 
 
 def test_the_default_goes_with_pooled_features_and_another_with_a_grid() -> None:

@@ -14,18 +14,21 @@ from cutline.recipes.run_options import new_options
 @pytest.mark.parametrize(
     ("assignments", "preset"),
     [
-        ((), "pooled"),
+        ((), "tuned"),
+        (("training.seed=3",), "tuned"),
+        (("encoder.name=efficientnet_lite0",), "tuned"),
         (("training.epochs=3",), "pooled"),
+        (("encoder.name=resnet50",), "pooled"),
         (("decoder.name=merge",), "merge"),
         (("decoder.name=up_down",), "up_down"),
         (('decoder={name="merge"}',), "merge"),
         (("decoder.name=show_tell",), "show_tell"),
-        (("encoder.features=pooled",), "pooled"),
+        (("encoder.features=pooled",), "tuned"),
         (("encoder.features=grid",), "attend"),
         (("preset=show_tell", "decoder.lstm_units=8"), "show_tell"),
     ],
 )
-def test_the_decoder_or_features_asked_for_choose_the_preset(assignments, preset):
+def test_what_is_asked_for_chooses_the_preset(assignments, preset):
     assert new_options(Asked(assignments=assignments)).preset == preset
 
 

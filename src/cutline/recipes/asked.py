@@ -9,7 +9,14 @@ from typing import Any
 
 from cutline.config import RunConfig, asked_values, named_preset, resolve
 from cutline.models.encoder_specs import find_specs, is_own_file, refuse_input_size
-from cutline.models.presets import DEFAULT_PRESET, GRID_PRESET, preset_of, preset_values
+from cutline.models.presets import (
+    DEFAULT_PRESET,
+    FROZEN_PRESET,
+    GRID_PRESET,
+    TUNED_ENCODER,
+    preset_of,
+    preset_values,
+)
 
 
 @dataclass(frozen=True)
@@ -59,8 +66,8 @@ class Asked:
             ConfigError: Options are unknown, out of range, or name two presets or an unknown encoder.
 
         Example:
-            >>> Asked(overrides={"training.epochs": 3}).from_nothing().preset
-            'pooled'
+            >>> Asked(overrides={"decoder.name": "merge"}).from_nothing().preset
+            'merge'
         """
         preset = self.named_preset() or default_preset(self.values())
         options = self.over(preset, preset_values(preset))
@@ -84,13 +91,21 @@ class Asked:
 
 
 def default_preset(values: Mapping[str, object]) -> str:
-    """Return the preset where none is named: that of the decoder or features asked for, or the default.
+    """Return the preset where none is named.
+
+    It is that of the decoder or the features asked for. Where neither is, the default for the encoder that it
+    was measured with, unless epochs are asked for: who says how many wants no others behind them.
 
     Example:
         >>> default_preset({"decoder.name": "up_down"}), default_preset({})
-        ('up_down', 'pooled')
+        ('up_down', 'tuned')
+        >>> default_preset({"training.epochs": 3}), default_preset({"encoder.name": "resnet50"})
+        ('pooled', 'pooled')
     """
     decoder = values.get("decoder.name")
     if isinstance(decoder, str) and (preset := preset_of(decoder)):
         return preset
-    return GRID_PRESET if values.get("encoder.features") == "grid" else DEFAULT_PRESET
+    if values.get("encoder.features") == "grid":
+        return GRID_PRESET
+    tuned = values.get("encoder.name") in (None, TUNED_ENCODER) and values.get("training.epochs") is None
+    return DEFAULT_PRESET if tuned else FROZEN_PRESET

@@ -11,7 +11,7 @@ from cutline.config import RunConfig
 from cutline.errors import ConfigError
 from cutline.models.decoders import DECODERS
 from cutline.models.encoder_specs import JOIN, KNOWN_WEIGHTS, is_own_file, weights_of
-from cutline.models.presets import DEFAULT_PRESET, preset_values
+from cutline.models.presets import FROZEN_PRESET, preset_values
 from cutline.recipes import run_folder as layout
 from cutline.recipes.asked import Asked
 from cutline.recipes.starting import Values, require_fixed, start_values
@@ -38,7 +38,7 @@ def _options_with_start(model: str, values: Mapping[str, object], asked: Asked) 
     """Return the options of a run that starts from a model: what that brings along stands over the preset."""
     of_kind, brought = start_values(model)
     decoder = brought["decoder"]["name"]
-    preset = asked.named_preset() or of_kind or DEFAULT_PRESET
+    preset = asked.named_preset() or of_kind or FROZEN_PRESET
     of_preset = preset_values(preset)
     if "decoder.name" not in values and of_preset["decoder"]["name"] != decoder:
         raise ConfigError(
