@@ -1,7 +1,7 @@
 """A theme that a model has never seen: trained from nothing, against going on from that model.
 
     .venv/bin/python benchmarks/start_from.py flickr8k/captions.csv --images flickr8k/images --out theme \\
-        [--theme water] [--photos 250 1000]
+        [--theme water] [--photos 250 1000] [--tuned 8]
 
 A base is trained on all photos whose captions never name the theme. Then, for rising numbers of photos of
 which two captions at least name it, one model is trained from nothing and one from the base, with the same
@@ -10,8 +10,12 @@ and of the train split, which neither training saw; which epoch is kept is decid
 scored. Scores are those of 3 beams without consensus, and of the captions that are chosen as the preset does;
 none was trained self-critically. p is that of ``cutline score --against``.
 
-Everything lies in a folder of the theme's name in that of ``--out``; what is finished there is not trained
-again.
+With ``--tuned``, both the base and the models from nothing have the last two stages of their encoder trained,
+too, for so many epochs behind the others, as the default preset does. A start keeps the encoder of its base:
+what the base learned of captions is of its features.
+
+Everything lies in a folder of the theme's name in that of ``--out``, or of its name and the epochs of
+``--tuned``; what is finished there is not trained again.
 """
 
 from __future__ import annotations
@@ -149,15 +153,17 @@ def main() -> None:
     parser.add_argument("--theme", choices=THEMES, default="water")
     parser.add_argument("--base-epochs", type=int, default=6)
     parser.add_argument("--learning-rate", type=float, default=5e-4, help="of going on from the base")
+    parser.add_argument("--tuned", type=int, default=0, help="epochs in which the encoder learns, too")
     parser.add_argument("--photos", type=int, nargs="*", choices=EPOCHS, default=list(EPOCHS))
     asked = parser.parse_args()
     with asked.table.open(newline="", encoding="utf-8") as stream:
         rows = [(row["image"], row["caption"], row["split"]) for row in csv.DictReader(stream)]
     without, inside = themed(rows, THEMES[asked.theme])
-    folder = asked.out / asked.theme
+    folder = asked.out / (f"{asked.theme}-tuned-{asked.tuned}" if asked.tuned else asked.theme)
     folder.mkdir(parents=True, exist_ok=True)
     base, unchanged = folder / "base", folder / "unchanged"
-    trained(without, asked.images, base, {**_PLAIN, "training.epochs": asked.base_epochs})
+    fine_tuned = {"fine_tune.epochs": asked.tuned, "fine_tune.stages": "last_two"}
+    trained(without, asked.images, base, {**_PLAIN, **fine_tuned, "training.epochs": asked.base_epochs})
     write_table(unchanged.with_suffix(".csv"), inside)
     captioned(base, unchanged.with_suffix(".csv"), asked.images, unchanged)
     found = [scored(unchanged, way).hypotheses.scores for way in WAYS]
@@ -171,6 +177,8 @@ def main() -> None:
             options = {**_PLAIN, "training.epochs": EPOCHS[photos], "training.batch_size": 32}
             if start == "base":
                 options |= {"start.model": str(base), "training.learning_rate": asked.learning_rate}
+            else:
+                options |= fine_tuned
             trained(fewer(inside, photos), asked.images, run, options)
             captioned(run, run.with_suffix(".csv"), asked.images)
         for way in WAYS:
