@@ -11,8 +11,8 @@ scored. Scores are those of 3 beams without consensus, and of the captions that 
 none was trained self-critically. p is that of ``cutline score --against``.
 
 With ``--tuned``, both the base and the models from nothing have the last two stages of their encoder trained,
-too, for so many epochs behind the others, as the default preset does. A start keeps the encoder of its base:
-what the base learned of captions is of its features.
+too, for so many epochs behind the others. A start keeps the encoder of its base: what the base learned of
+captions is of its features.
 
 Everything lies in a folder of the theme's name in that of ``--out``, or of its name and the epochs of
 ``--tuned``; what is finished there is not trained again.
@@ -162,7 +162,8 @@ def main() -> None:
     folder = asked.out / (f"{asked.theme}-tuned-{asked.tuned}" if asked.tuned else asked.theme)
     folder.mkdir(parents=True, exist_ok=True)
     base, unchanged = folder / "base", folder / "unchanged"
-    fine_tuned = {"fine_tune.epochs": asked.tuned, "fine_tune.stages": "last_two"}
+    # Runs that were begun without keep the options they have.
+    fine_tuned = {"fine_tune.epochs": asked.tuned, "fine_tune.stages": "last_two"} if asked.tuned else {}
     trained(without, asked.images, base, {**_PLAIN, **fine_tuned, "training.epochs": asked.base_epochs})
     write_table(unchanged.with_suffix(".csv"), inside)
     captioned(base, unchanged.with_suffix(".csv"), asked.images, unchanged)

@@ -9,8 +9,8 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from cutline.config import RunConfig, to_toml
-from cutline.models.presets import DEFAULT_PRESET, FROZEN_PRESET, GRID_PRESET, PRESETS, TUNED_ENCODER
+from cutline.config import EncoderOptions, RunConfig, to_toml
+from cutline.models.presets import DEFAULT_PRESET, FROZEN_PRESET, GRID_PRESET, PRESETS
 
 _HEAD = """\
 # Options
@@ -77,11 +77,12 @@ def _presets() -> str:
     lines = [
         "## Presets",
         "",
-        "Where none is named, the decoder asked for chooses (`decoder.name`), and",
-        f'`encoder.features = "grid"` means `{GRID_PRESET}`. Without either it is `{DEFAULT_PRESET}`,',
-        f"which trains the encoder, too; with another encoder than `{TUNED_ENCODER}`, or where epochs",
-        f"are asked for (`--epochs`), it is `{FROZEN_PRESET}`, which does not. `attend` and `up_down` differ",
-        f"from `{FROZEN_PRESET}` in the decoder and in having one vector per region;",
+        "Where none is named, the decoder asked for chooses (`decoder.name`), or that of the model to start",
+        f'from; `encoder.features = "grid"` means `{GRID_PRESET}`. Without any of these it is',
+        f"`{DEFAULT_PRESET}`, which trains the encoder, too. With another encoder than",
+        f"`{EncoderOptions().name}` with its own weights and input size, where `fine_tune.epochs` is 0, or",
+        f"where epochs are asked for (`--epochs`), it is `{FROZEN_PRESET}`, which does not. `attend` and",
+        f"`up_down` differ from `{FROZEN_PRESET}` in the decoder and in having one vector per region;",
         "[why the default has no attention](../results.md#with-attention-and-without).",
         "",
         "| preset | what it sets |",

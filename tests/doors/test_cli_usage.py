@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 from cutline import __version__
 from cutline.cli.app import app
 from cutline.errors import DataError
+from cutline.models.presets import DEFAULT_PRESET, PRESETS
 from cutline.recipes.report import RunReport
 
 COMMANDS = (
@@ -71,6 +72,17 @@ def test_help_has_a_short_name(command: list[str]) -> None:
     result = run(*command, "-h")
     assert result.exit_code == 0
     assert result.stdout == run(*command, "--help").stdout
+
+
+def test_help_and_reference_of_train_name_every_preset() -> None:
+    told = " ".join(run("train", "--help").stdout.split())
+    reference = (Path(__file__).parents[2] / "docs/reference/cli.md").read_text(encoding="utf-8")
+    row = next(line for line in reference.splitlines() if line.startswith("| `--preset NAME`"))
+    listed = told.split("Named options to start from:")[1].split(".")[0]
+    assert set(re.findall(r"[a-z]+_?[a-z]+", listed)) >= set(PRESETS)
+    assert set(re.findall(r"`(\w+)`", row)) >= set(PRESETS)
+    assert f"{DEFAULT_PRESET} (default)" in listed
+    assert f"`{DEFAULT_PRESET}` (default)" in row
 
 
 PUBLIC_OPTIONS = {

@@ -13,7 +13,6 @@ from cutline.models.presets import (
     FROZEN_PRESET,
     GRID_PRESET,
     PRESETS,
-    TUNED_ENCODER,
     preset_of,
     preset_values,
 )
@@ -35,10 +34,6 @@ def test_the_default_differs_from_the_frozen_one_in_training_the_encoder_alone()
     changed = {"training.epochs", "fine_tune.epochs", "fine_tune.stages"}
     assert {key for key in one if one[key] != other[key]} == changed
     assert one["fine_tune.epochs"] == 0 < other["fine_tune.epochs"]
-
-
-def test_the_default_is_for_the_encoder_that_options_have_by_themselves() -> None:
-    assert options(DEFAULT_PRESET)["encoder.name"] == TUNED_ENCODER
 
 
 def test_the_default_goes_with_pooled_features_and_another_with_a_grid() -> None:
@@ -75,6 +70,17 @@ def test_where_two_presets_have_a_decoder_votes_tell_them_apart() -> None:
     assert preset_of("show_tell", votes=True) == "pooled"
     assert preset_of("show_tell", votes=False) == "show_tell"
     assert preset_of("merge", votes=True) == "merge"
+
+
+@pytest.mark.parametrize("decoder", DECODERS.names())
+@pytest.mark.parametrize("votes", [None, True, False])
+def test_no_order_of_the_presets_makes_a_decoder_train_an_encoder(
+    decoder: str, votes: bool | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cutline.models.presets.PRESETS", dict(reversed(PRESETS.items())))
+    found = preset_of(decoder, votes=votes)
+    assert found is not None
+    assert "fine_tune" not in PRESETS[found]
 
 
 def test_an_unknown_decoder_has_none() -> None:

@@ -14,16 +14,24 @@ from cutline.recipes.run_options import new_options
 @pytest.mark.parametrize(
     ("assignments", "preset"),
     [
-        ((), "tuned"),
-        (("training.seed=3",), "tuned"),
-        (("encoder.name=efficientnet_lite0",), "tuned"),
+        ((), "fine_tuned"),
+        (("training.seed=3",), "fine_tuned"),
+        (("encoder.name=efficientnet_lite0",), "fine_tuned"),
         (("training.epochs=3",), "pooled"),
+        (("encoder.weights=imagenet", "encoder.input_size=0"), "fine_tuned"),
+        (("preset=fine_tuned", "training.epochs=3"), "fine_tuned"),
+        (("fine_tune.epochs=2",), "fine_tuned"),
+        (("fine_tune.epochs=0",), "pooled"),
         (("encoder.name=resnet50",), "pooled"),
+        (("encoder.name=efficientnet_lite0+resnet50",), "pooled"),
+        (("encoder.name=mine.keras",), "pooled"),
+        (("encoder.weights=random",), "pooled"),
+        (("encoder.input_size=320",), "pooled"),
         (("decoder.name=merge",), "merge"),
         (("decoder.name=up_down",), "up_down"),
         (('decoder={name="merge"}',), "merge"),
         (("decoder.name=show_tell",), "show_tell"),
-        (("encoder.features=pooled",), "tuned"),
+        (("encoder.features=pooled",), "fine_tuned"),
         (("encoder.features=grid",), "attend"),
         (("preset=show_tell", "decoder.lstm_units=8"), "show_tell"),
     ],
@@ -36,6 +44,17 @@ def test_a_file_chooses_as_well(tmp_path: Path):
     file = tmp_path / "mine.toml"
     file.write_text('[decoder]\nname = "show_tell"\n')
     assert new_options(Asked(config=file)).preset == "show_tell"
+
+
+def test_a_file_that_says_how_many_epochs_wants_no_others_behind_them(tmp_path: Path):
+    file = tmp_path / "mine.toml"
+    file.write_text("[training]\nepochs = 2\n")
+    assert new_options(Asked(config=file)).preset == "pooled"
+
+
+def test_a_flag_that_was_not_given_asks_for_nothing():
+    asked = {"encoder.name": None, "encoder.weights": None, "training.epochs": None}
+    assert new_options(Asked(overrides=asked)).preset == "fine_tuned"
 
 
 def test_a_decoder_that_is_no_name_is_told_in_one_line():

@@ -93,7 +93,7 @@ def common(
 for _function, _example in (
     (demo, "cutline demo"),
     (check, "cutline check captions.csv --images photos/"),
-    (train, "cutline train captions.csv --images photos/ --run runs/first --epochs 10"),
+    (train, "cutline train captions.csv --images photos/ --run runs/first"),
     (tune, "cutline tune runs/first captions.csv --images photos/"),
     (evaluate, "cutline evaluate runs/first captions.csv --images photos/ --split val"),
     (caption, "cutline caption new.jpg holiday/ --model runs/first --output holiday.csv"),

@@ -31,7 +31,8 @@ Preset = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="Named options to start from: pooled (default), attend, up_down, show_tell, merge.",
+        help="Named options to start from: fine_tuned (default), pooled (default with another encoder, and "
+        "with --epochs), attend, up_down, show_tell, merge.",
     ),
 ]
 Start = Annotated[
@@ -57,7 +58,14 @@ EncoderWeights = Annotated[
         help="Weights of the encoder, by name or from a file; of two, joined as their names are.",
     ),
 ]
-Epochs = Annotated[int | None, typer.Option(metavar="N", help="Passes over the captions at the most.")]
+Epochs = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Passes over the captions at the most; the encoder is trained behind them where "
+        "--preset fine_tuned or fine_tune.epochs asks for it.",
+    ),
+]
 Config = Annotated[Path | None, typer.Option(metavar="FILE.toml", help="File of options, over the preset.")]
 Assignments = Annotated[
     list[str] | None,
@@ -71,7 +79,7 @@ _FEW_UNIQUE: Final = 0.05
 _LOW_CIDER_D: Final = 5.0
 _ADVICE: Final = (
     "the captions hardly differ from each other: too few captions or epochs; see "
-    "docs/how_to/troubleshooting.md, e.g. --epochs 20 --set training.batch_size=16"
+    "docs/how_to/troubleshooting.md, e.g. --preset fine_tuned --epochs 20 --set training.batch_size=16"
 )
 
 

@@ -29,14 +29,11 @@ _VOTED: Final[Mapping[str, Any]] = {
 
 _WITH_ATTENTION: Final[Mapping[str, Any]] = {"encoder": {"features": "grid"}, **_VOTED}
 
-DEFAULT_PRESET: Final = "tuned"
-"""Without attention, which is not better beyond doubt; with :data:`TUNED_ENCODER` trained, which is."""
-
-TUNED_ENCODER: Final = "efficientnet_lite0"
-"""The encoder that :data:`DEFAULT_PRESET` is for: training ResNet-50 brought nothing that votes had not."""
+DEFAULT_PRESET: Final = "fine_tuned"
+"""The one for the encoder that options have by themselves, as it comes."""
 
 FROZEN_PRESET: Final = "pooled"
-"""The one to start from with other encoders, or where somebody says how many epochs there shall be."""
+"""The one for other encoders, and where somebody says how many epochs there shall be."""
 
 GRID_PRESET: Final = "attend"
 """The one to start from with one vector per region."""
@@ -56,8 +53,8 @@ PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
     },
     # The decoder of show_tell, trained and voted on as those with attention are.
     "pooled": {**_VOTED, "decoder": {"name": "show_tell", "embedding_units": 512, "lstm_units": 512}},
-    # The same, and the encoder learns, too.
-    "tuned": {
+    # The same decoder and votes; after fewer epochs on stored features the encoder learns, too.
+    "fine_tuned": {
         **_VOTED,
         "decoder": {"name": "show_tell", "embedding_units": 512, "lstm_units": 512},
         "training": {**_VOTED["training"], "epochs": 6},

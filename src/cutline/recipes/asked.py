@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cutline.config import RunConfig, asked_values, named_preset, resolve
+from cutline.config import EncoderOptions, RunConfig, asked_values, named_preset, resolve
 from cutline.models.encoder_specs import find_specs, is_own_file, refuse_input_size
 from cutline.models.presets import (
     DEFAULT_PRESET,
     FROZEN_PRESET,
     GRID_PRESET,
-    TUNED_ENCODER,
     preset_of,
     preset_values,
 )
@@ -91,21 +90,28 @@ class Asked:
 
 
 def default_preset(values: Mapping[str, object]) -> str:
-    """Return the preset where none is named.
+    """Return the preset where none is named and training starts from no model.
 
-    It is that of the decoder or the features asked for. Where neither is, the default for the encoder that it
-    was measured with, unless epochs are asked for: who says how many wants no others behind them.
+    It is that of the decoder asked for, or the one for a grid of features where that is asked for. Else it is
+    :data:`DEFAULT_PRESET`, which was measured with the default encoder, its own weights and its own input
+    size; with any other, :data:`FROZEN_PRESET`. So it is where epochs are asked for, of the decoder alone or
+    none of the encoder: who says how many there shall be wants no others behind them.
 
     Example:
-        >>> default_preset({"decoder.name": "up_down"}), default_preset({})
-        ('up_down', 'tuned')
-        >>> default_preset({"training.epochs": 3}), default_preset({"encoder.name": "resnet50"})
-        ('pooled', 'pooled')
+        >>> default_preset({"decoder.name": "up_down"}), default_preset({"encoder.features": "grid"})
+        ('up_down', 'attend')
+        >>> default_preset({}), default_preset({"training.epochs": 3})
+        ('fine_tuned', 'pooled')
     """
     decoder = values.get("decoder.name")
     if isinstance(decoder, str) and (preset := preset_of(decoder)):
         return preset
     if values.get("encoder.features") == "grid":
         return GRID_PRESET
-    tuned = values.get("encoder.name") in (None, TUNED_ENCODER) and values.get("training.epochs") is None
-    return DEFAULT_PRESET if tuned else FROZEN_PRESET
+    usual = EncoderOptions()
+    as_usual = all(
+        values.get(f"encoder.{key}") in (None, getattr(usual, key))
+        for key in ("name", "weights", "input_size")
+    )
+    counted = values.get("training.epochs") is not None or values.get("fine_tune.epochs") == 0
+    return DEFAULT_PRESET if as_usual and not counted else FROZEN_PRESET
