@@ -230,6 +230,18 @@ def test_a_saved_model_is_exported_with_the_options_it_was_made_with(model, tmp_
     assert not (found.out / "variables").exists()
 
 
+@pytest.mark.parametrize("consensus", [0, 40])
+def test_a_page_tells_that_it_has_no_votes_where_the_model_has(model, tmp_path, monkeypatch, consensus):
+    monkeypatch.setitem(export_formats.WRITERS, "web", lambda *_: lambda: 0.0)
+    bundle = load_bundle(model)
+    decoding = bundle.decoding.model_copy(update={"consensus": consensus})
+    save_bundle(replace(bundle, decoding=decoding), tmp_path / "model")
+    progress = ActingProgress()
+    export(tmp_path / "model", tmp_path / "page", "web", progress=progress)
+    told = "the page takes the most probable caption of 3 beams; it has no votes, by which the model chooses "
+    assert progress.notes == ([f"{told}elsewhere (decoding.consensus=40)"] if consensus else [])
+
+
 def test_files_for_litert_are_exported_with_what_a_program_needs_to_caption(model, tmp_path):
     out = tmp_path / "out"
     export(model, out)

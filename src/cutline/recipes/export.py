@@ -155,6 +155,12 @@ def export(
             bundle = replace(small, decoding=bundle.decoding)
         if format == "saved_model":
             _tell_of_greed(bundle.decoding, progress)
+        elif format == "web" and bundle.decoding.consensus:
+            progress.note(
+                f"the page takes the most probable caption of {bundle.decoding.beam_size} beams; it has no "
+                "votes, by which the model chooses elsewhere "
+                f"(decoding.consensus={bundle.decoding.consensus})"
+            )
         with replacing_folder(folder) as temporary:
             compare = WRITERS[format](bundle, temporary, runtime)
             stage.advance(1)
