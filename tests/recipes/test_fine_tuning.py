@@ -196,6 +196,17 @@ def test_an_encoder_that_got_worse_is_not_kept(world, options, tmp_path):
 
 
 @pytest.mark.slow
+def test_who_waited_for_the_encoder_is_told_that_it_is_the_old_one(world, options, tmp_path):
+    spoiling = {"fine_tune.learning_rate": 100.0, "fine_tune.decoder_learning_rate": 100.0}
+    progress = ActingProgress()
+    own = options | spoiling | {"self_critical.epochs": 0}
+    run = train(world.table, "attend", tmp_path / "run", overrides=own, progress=progress)
+    told = f"better than epoch {run.best_epoch}: the model has the encoder as it came"
+    assert run.best_epoch <= 2
+    assert [note.endswith(told) for note in progress.notes if "encoder as it came" in note] == [True]
+
+
+@pytest.mark.slow
 def test_one_vector_per_image_is_tuned_as_well(world, options, tmp_path):
     changes = {"encoder.features": "pooled", "self_critical.epochs": 0, "fine_tune.stages": "all"}
     run = train(world.table, "show_tell", tmp_path / "run", overrides=options | changes)

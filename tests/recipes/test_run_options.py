@@ -26,6 +26,7 @@ from cutline.recipes.run_options import new_options
         (("encoder.name=efficientnet_lite0+resnet50",), "pooled"),
         (("encoder.name=mine.keras",), "pooled"),
         (("encoder.weights=random",), "pooled"),
+        (("encoder.input_size=224",), "fine_tuned"),
         (("encoder.input_size=320",), "pooled"),
         (("decoder.name=merge",), "merge"),
         (("decoder.name=up_down",), "up_down"),

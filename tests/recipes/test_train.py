@@ -116,6 +116,15 @@ def test_the_vocabulary_knows_train_captions_only(world, tmp_path):
     assert any("66.7% of val" in note for note in progress.notes)
 
 
+@pytest.mark.usefixtures("begun_only")
+def test_which_preset_it_is_and_what_is_to_come_are_told_before_it_begins(world, tmp_path):
+    progress = ActingProgress()
+    own = {**world.options, "training.epochs": 2, "self_critical.epochs": 1}
+    train(world.table, "merge", tmp_path / "run", overrides=own, progress=progress)
+    told = "preset merge; epochs: 2 on stored features, then 1 of self-critical training"
+    assert told in progress.notes
+
+
 def test_a_run_folder_that_exists_is_never_written_to(world, trained, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").touch()

@@ -78,8 +78,8 @@ Resume = Annotated[
 _FEW_UNIQUE: Final = 0.05
 _LOW_CIDER_D: Final = 5.0
 _ADVICE: Final = (
-    "the captions hardly differ from each other: too few captions or epochs; see "
-    "docs/how_to/troubleshooting.md, e.g. --preset fine_tuned --epochs 20 --set training.batch_size=16"
+    "the captions hardly differ from each other, or from nonsense: too few captions or epochs; see "
+    "docs/how_to/troubleshooting.md"
 )
 
 

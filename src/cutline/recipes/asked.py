@@ -109,9 +109,10 @@ def default_preset(values: Mapping[str, object]) -> str:
     if values.get("encoder.features") == "grid":
         return GRID_PRESET
     usual = EncoderOptions()
-    as_usual = all(
-        values.get(f"encoder.{key}") in (None, getattr(usual, key))
-        for key in ("name", "weights", "input_size")
+    as_usual = (
+        values.get("encoder.name") in (None, usual.name)
+        and values.get("encoder.weights") in (None, usual.weights)
+        and values.get("encoder.input_size") in (None, 0, *find_specs(usual.name)[0].input_size)
     )
     counted = values.get("training.epochs") is not None or values.get("fine_tune.epochs") == 0
     return DEFAULT_PRESET if as_usual and not counted else FROZEN_PRESET

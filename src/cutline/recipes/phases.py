@@ -85,6 +85,7 @@ def train_phases(corridor: Corridor, resume: bool, progress: Progress) -> Run:
                     checkpoint = work.run(phase, checkpoint, progress)
             tell_gain(before, keep.last.history, progress)
             if corridor.options.fine_tune.epochs:
+                _tell_encoder(keep.last, progress)
                 corridor = with_best_encoder(corridor, stack, progress)
             read = feature_reader(corridor.store)
             keep_graphs(folder)
@@ -105,6 +106,16 @@ def train_phases(corridor: Corridor, resume: bool, progress: Progress) -> Run:
     problems = corridor.dataset.problems
     epochs = sum(phase.epochs for phase in phases_of(corridor.options))
     return Run(str(folder), last.history, last.best_epoch, problems, interrupted, epochs)
+
+
+def _tell_encoder(last: Checkpoint, progress: Progress) -> None:
+    """Say so where the epochs that took longest changed nothing."""
+    tried = any(record.objective == "fine_tune" for record in last.history)
+    if tried and last.best_epoch and last.history[last.best_epoch - 1].objective == "cross_entropy":
+        progress.note(
+            f"no epoch that trained the encoder was better than epoch {last.best_epoch}: the model has the "
+            "encoder as it came"
+        )
 
 
 def _is_over(phase: Phase, checkpoint: Checkpoint) -> bool:

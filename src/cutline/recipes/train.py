@@ -134,6 +134,8 @@ def _train_on(
         dataset, problems=(*dataset.problems, *long_captions(dataset, vocabulary, options.text.max_length))
     )
     _tell_data(dataset, vocabulary, progress)
+    if not resume:
+        _tell_plan(options, progress)
     if start:
         added = len(vocabulary) - len(start.bundle.vocabulary)
         warn_of_known_images(options.start.model, dataset, progress)
@@ -168,3 +170,14 @@ def _tell_data(dataset: Dataset, vocabulary: Vocabulary, progress: Progress) -> 
         f"{len(dataset):,} images ({counts}), {dataset.count_captions():,} captions; vocabulary "
         f"{len(vocabulary):,} ({vocabulary.tokenizer.level} level, {vocabulary.coverage(val):.1%} of val)"
     )
+
+
+def _tell_plan(options: RunConfig, progress: Progress) -> None:
+    """Say which preset it is, which may have been chosen by other options, and what is to come."""
+    phases = {
+        "on stored features": options.training.epochs,
+        "that train the encoder, too": options.fine_tune.epochs,
+        "of self-critical training": options.self_critical.epochs,
+    }
+    planned = [f"{epochs} {what}" for what, epochs in phases.items() if epochs]
+    progress.note(f"preset {options.preset}; epochs: {', then '.join(planned)}")
