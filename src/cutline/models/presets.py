@@ -29,6 +29,11 @@ _VOTED: Final[Mapping[str, Any]] = {
 
 _WITH_ATTENTION: Final[Mapping[str, Any]] = {"encoder": {"features": "grid"}, **_VOTED}
 
+_POOLED: Final[Mapping[str, Any]] = {
+    **_VOTED,
+    "decoder": {"name": "show_tell", "embedding_units": 512, "lstm_units": 512},
+}
+
 DEFAULT_PRESET: Final = "fine_tuned"
 """The one for the encoder that options have by themselves, as it comes."""
 
@@ -52,12 +57,11 @@ PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
         "decoding": {"beam_size": 1},
     },
     # The decoder of show_tell, trained and voted on as those with attention are.
-    "pooled": {**_VOTED, "decoder": {"name": "show_tell", "embedding_units": 512, "lstm_units": 512}},
+    "pooled": _POOLED,
     # The same decoder and votes; after fewer epochs on stored features the encoder learns, too.
     "fine_tuned": {
-        **_VOTED,
-        "decoder": {"name": "show_tell", "embedding_units": 512, "lstm_units": 512},
-        "training": {**_VOTED["training"], "epochs": 6},
+        **_POOLED,
+        "training": {**_POOLED["training"], "epochs": 6},
         "fine_tune": {"epochs": 8, "stages": "last_two"},
     },
     # Looks at the regions of the picture anew for every word.

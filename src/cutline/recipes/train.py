@@ -36,6 +36,7 @@ from cutline.recipes.starting import (
 from cutline.records import Dataset, Run
 from cutline.text import Vocabulary
 from cutline.training.determinism import make_deterministic
+from cutline.training.loop import phases_of
 
 _NEEDED = ("train", "val")
 
@@ -172,12 +173,14 @@ def _tell_data(dataset: Dataset, vocabulary: Vocabulary, progress: Progress) -> 
     )
 
 
+_PLANNED = {
+    "cross_entropy": "on stored features",
+    "fine_tune": "that train the encoder, too",
+    "self_critical": "of self-critical training",
+}
+
+
 def _tell_plan(options: RunConfig, progress: Progress) -> None:
     """Say which preset it is, which may have been chosen by other options, and what is to come."""
-    phases = {
-        "on stored features": options.training.epochs,
-        "that train the encoder, too": options.fine_tune.epochs,
-        "of self-critical training": options.self_critical.epochs,
-    }
-    planned = [f"{epochs} {what}" for what, epochs in phases.items() if epochs]
+    planned = [f"{phase.epochs} {_PLANNED[phase.objective]}" for phase in phases_of(options)]
     progress.note(f"preset {options.preset}; epochs: {', then '.join(planned)}")
