@@ -263,3 +263,23 @@ def test_batches_of_images_follow_from_seed_and_epoch(store):
     assert flat() == flat()
     assert any(flat(epoch=epoch) != flat() for epoch in range(2, 9))
     assert any(flat(seed=seed) != flat() for seed in range(1, 9))
+
+
+def test_the_same_images_in_other_rows_of_a_store_give_the_same_batches(store, tmp_path):
+    layer = vectorization_layer(VOCABULARY, MAX_LENGTH)
+
+    def drawn(some: FeatureStore) -> list[np.ndarray]:
+        table = caption_table(EXAMPLES, some, VOCABULARY.tokenizer, MAX_LENGTH)
+        plan = plan_together(table, 2, 6, seed=0, epoch=1)
+        forced = teacher_forcing_batches(table, some, layer, plan, share=True).as_numpy_iterator()
+        arrays = [array for (shown, targets, weights) in forced for array in (*shown, targets, weights)]
+        for epoch in range(4):
+            for batch in ImageBatches(table, some, layer, 2, 2, seed=0, epoch=epoch):
+                arrays += [batch.features, batch.token_ids, batch.image_of]
+        return arrays
+
+    with FeatureStore.open(tmp_path / "other", {"encoder": "toy"}, (2,)) as other:
+        for number in (1, 0, 3, 2):
+            other.append([EXAMPLES[number].digest], np.array([[number, number**2]], np.float32))
+        pairs = list(zip(drawn(store), drawn(other), strict=True))
+    assert all(np.array_equal(one, another) for one, another in pairs)

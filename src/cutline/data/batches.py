@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import keras
@@ -45,6 +46,22 @@ class CaptionTable:
     def __len__(self) -> int:
         """Count captions."""
         return len(self.texts)
+
+    @cached_property
+    def images(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows (N,) of the images in the order in which the table names them; for each caption which it is.
+
+        Batches go by this order, not by that of rows: a store that another run has begun holds the same
+        images in other rows, and the same seed must draw the same batches from it.
+
+        Example:
+            >>> texts = PackedTexts(["<start> a <end>", "<start> b <end>", "<start> c <end>"])
+            >>> CaptionTable(np.array([7, 4, 7]), texts, np.array([3, 3, 3], np.int32)).images
+            (array([7, 4]), array([0, 1, 0]))
+        """
+        rows, first, inverse = np.unique(self.rows, return_index=True, return_inverse=True)
+        order = np.argsort(first)
+        return rows[order], np.argsort(order)[inverse]
 
 
 def caption_table(
@@ -158,6 +175,7 @@ def teacher_forcing_batches(
         ``share`` they are ``((features, inputs, rows), targets, weights)``: features of N images, and rows
         int32 (B,), which of them each caption is of.
     """
+    rows, image_of = table.images
 
     def indices() -> Iterator[tuple[int, NDArray[np.int64]]]:
         yield from enumerate(plan)
@@ -166,7 +184,8 @@ def teacher_forcing_batches(
         number: np.int64, chosen: NDArray[np.int64]
     ) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.object_], np.int64]:
         # Each image is read once even when several of its captions meet in one batch.
-        unique, where = np.unique(table.rows[chosen], return_inverse=True)
+        images, where = np.unique(image_of[chosen], return_inverse=True)
+        unique = rows[images]
         found = store.read(unique) if read_rows is None else read_rows(int(number), unique)
         features = found.astype(np.float32)
         if not share:
@@ -176,13 +195,13 @@ def teacher_forcing_batches(
 
     def build(number: tf.Tensor, chosen: tf.Tensor) -> tuple[Any, Any, Any]:
         kinds = (tf.float32, tf.int32, tf.string, tf.int64)
-        features, rows, texts, longest = tf.numpy_function(read, [number, chosen], kinds, stateful=False)
+        features, places, texts, longest = tf.numpy_function(read, [number, chosen], kinds, stateful=False)
         features.set_shape((None, *store.shape))
-        rows.set_shape((None,))
+        places.set_shape((None,))
         texts.set_shape((None,))
         token_ids = tf.cast(layer(texts)[:, :longest], tf.int32)
         inputs, targets = token_ids[:, :-1], token_ids[:, 1:]
-        given = (features, inputs, rows) if share else (features, inputs)
+        given = (features, inputs, places) if share else (features, inputs)
         return given, targets, tf.cast(targets != 0, tf.float32)
 
     dataset = tf.data.Dataset.from_generator(
@@ -212,17 +231,18 @@ class ImageBatch:
 
 
 def captions_by_image(table: CaptionTable) -> dict[int, NDArray[np.int64]]:
-    """Return, for each row of the store that the table names, the places of its captions in the table.
+    """Return, for each row of the store, in the table's order of images, the places of its captions there.
 
     Example:
         >>> texts = PackedTexts(["<start> a <end>", "<start> b <end>", "<start> c <end>"])
         >>> table = CaptionTable(np.array([7, 4, 7]), texts, np.array([3, 3, 3], np.int32))
         >>> captions_by_image(table)
-        {4: array([1]), 7: array([0, 2])}
+        {7: array([0, 2]), 4: array([1])}
     """
-    order = np.argsort(table.rows, kind="stable")
-    rows, starts = np.unique(table.rows[order], return_index=True)
-    return dict(zip(rows.tolist(), np.split(order, starts[1:]), strict=True))
+    rows, image_of = table.images
+    order = np.argsort(image_of, kind="stable")
+    starts = np.searchsorted(image_of[order], np.arange(1, len(rows)))
+    return dict(zip(rows.tolist(), np.split(order, starts), strict=True))
 
 
 @dataclass(frozen=True)
