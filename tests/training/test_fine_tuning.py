@@ -18,19 +18,25 @@ from cutline.training.determinism import make_deterministic
 from cutline.training.fine_tuning import FineTuneTrainer
 
 
-def learner(encoder_rate: float = 0.01, average: float = 0.0) -> FineTuneTrainer:
+def learner(encoder_rate: float = 0.01, average: float = 0.0, decoder_rate: float = 0.01) -> FineTuneTrainer:
     make_deterministic(0)
     image = keras.Input((4, 4, 3), dtype="uint8")
     x = keras.layers.Conv2D(4, 1, 2, name="see")(keras.layers.Rescaling(1 / 255)(image))
     encoder = Encoder("small", keras.Model(image, x), "grid", 4)
     options = DecoderOptions(
-        name="attend", embedding_units=6, lstm_units=8, attention_units=4, dropout=0, feature_dropout=0
+        name="attend",
+        embedding_units=6,
+        lstm_units=8,
+        attention_units=4,
+        dropout=0,
+        feature_dropout=0,
+        embedding_dropout=0,
     )
     return FineTuneTrainer(
         encoder,
         build_decoder(options, 7, (4, 4), 0),
         TrainingOptions(warmup_steps=0, schedule="constant", weight_decay=0.5, weight_average=average),
-        FineTuneOptions(epochs=1, learning_rate=encoder_rate, decoder_learning_rate=0.01),
+        FineTuneOptions(epochs=1, learning_rate=encoder_rate, decoder_learning_rate=decoder_rate),
         100,
     )
 
@@ -57,6 +63,22 @@ def test_the_loss_falls_and_counts_no_padding():
     assert last.loss < first.loss / 2
     assert last.accuracy > first.accuracy
     assert last.reward == 0
+
+
+def test_the_figures_of_an_epoch_weigh_the_tokens_of_all_its_batches_the_same():
+    # At a rate of next to nothing the order of batches changes no loss, so each can be had alone.
+    trainer = learner(1e-30, decoder_rate=1e-30)
+    whole = batch()
+    two_tokens = PixelBatch(whole.pixels[:1], whole.token_ids[:1], whole.image_of[:1])
+    three_tokens = PixelBatch(whole.pixels[1:], whole.token_ids[1:], np.zeros(2, np.int32))
+    with Silent().stage("epoch", None, "batches") as stage:
+        alone = [trainer.train_epoch([some], 1, stage) for some in (two_tokens, three_tokens)]
+        both = trainer.train_epoch([two_tokens, three_tokens], 1, stage)
+        other_way = trainer.train_epoch([three_tokens, two_tokens], 1, stage)
+    assert alone[0].loss != pytest.approx(alone[1].loss, rel=1e-3)
+    assert both.loss == pytest.approx((2 * alone[0].loss + 3 * alone[1].loss) / 5, rel=1e-5)
+    assert both.accuracy == pytest.approx((2 * alone[0].accuracy + 3 * alone[1].accuracy) / 5, rel=1e-5)
+    assert other_way == pytest.approx(both, rel=1e-5)
 
 
 @pytest.mark.usefixtures("eagerly")

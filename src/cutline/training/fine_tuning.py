@@ -87,8 +87,7 @@ class FineTuneTrainer(Trainer):
         Raises:
             RunError: The loss is no longer a number.
         """
-        self._whole.reset_metrics()
-        loss, accuracy = math.nan, math.nan
+        losses, right, tokens = 0.0, 0.0, 0.0
         for batch in batches:
             inputs, targets = batch.token_ids[:, :-1], batch.token_ids[:, 1:]
             weights = (targets != PAD_ID).astype(np.float32)
@@ -96,15 +95,21 @@ class FineTuneTrainer(Trainer):
                 values = self._whole.train_on_batch(
                     (batch.pixels, inputs, batch.image_of), targets, weights, return_dict=True
                 )
-            loss, accuracy = float(values["loss_per_token"]), float(values["word_accuracy"])
+            # Keras forgets its metrics with every call, so these are of one batch.
+            loss, count = float(values["loss_per_token"]), float(weights.sum())
+            losses += count * loss
+            right += count * float(values["word_accuracy"])
+            tokens += count
             if not math.isfinite(loss):
                 raise RunError(
                     f"the training loss became {loss} in epoch {epoch}; lower fine_tune.learning_rate (now "
                     f"{self.fine_tune.learning_rate}) and train again"
                 )
-            stage.advance(1, loss=loss, accuracy=accuracy)
+            stage.advance(1, loss=losses / tokens, accuracy=right / tokens)
         self._encoder.tell_change()
-        return TrainFigures(loss, accuracy)
+        if not tokens:
+            return TrainFigures(math.nan, math.nan)
+        return TrainFigures(losses / tokens, right / tokens)
 
     @contextlib.contextmanager
     def averaged(self) -> Iterator[None]:
