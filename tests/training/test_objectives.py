@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from cutline.training.objectives import cross_entropy, token_metrics
 
@@ -30,6 +31,23 @@ def test_a_smoothed_target_leaves_every_token_a_share():
     np.put_along_axis(target, TARGETS[..., None], 1 - share + share / 5, axis=-1)
     expected = -(target * log_p).sum(axis=-1)[WEIGHTS == 1].mean()
     assert float(cross_entropy(share)(TARGETS, LOGITS, WEIGHTS)) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
+def test_no_three_gradients_are_added_in_an_order_that_depends_on_timing(label_smoothing):
+    loss = cross_entropy(label_smoothing)
+
+    @tf.function
+    def gradient(logits: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            value = loss(tf.zeros((2, 3), tf.int32), logits, sample_weight=tf.ones((2, 3)))
+        return tape.gradient(value, logits)
+
+    graph = gradient.get_concrete_function(tf.TensorSpec((2, 3, 5), tf.float32)).graph
+    sums = [operation for operation in graph.get_operations() if operation.type == "AddN"]
+    assert all(len(operation.inputs) == 2 for operation in sums)
+    assert bool(sums) == bool(label_smoothing)
 
 
 def test_padding_changes_neither_loss_nor_metrics():

@@ -33,9 +33,13 @@ class _SmoothedCrossEntropy(keras.losses.Loss):
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Target ids (B, T) and logits (B, T, V) → nats (B, T)."""
         logits = ops.cast(y_pred, "float32")
+        # Neither term minds what is added to all logits of a token. With their mean at 0 the smoothed part
+        # needs no term of its own for it, and only two gradients meet at the logits: TensorFlow adds three
+        # in an order that depends on which of their buffers is free first, and so on timing.
+        logits = logits - ops.mean(logits, axis=-1, keepdims=True)
         target = keras.losses.sparse_categorical_crossentropy(y_true, logits, from_logits=True)
         # Mean over the vocabulary of -log p, without writing the probabilities down.
-        everything = ops.logsumexp(logits, axis=-1) - ops.mean(logits, axis=-1)
+        everything = ops.logsumexp(logits, axis=-1)
         return (1.0 - self.share) * target + self.share * everything
 
 
