@@ -122,6 +122,11 @@ def test_contradictions_are_refused():
     with pytest.raises(ConfigError, match=r"data: train_fraction \+ val_fraction must be at most 1"):
         resolve("p", {}, assignments=["data.train_fraction=0.8", "data.val_fraction=0.3"])
     assert resolve("p", {}, assignments=["data.train_fraction=0.8", "data.val_fraction=0.2"])
+    too_long = ["self_critical.min_length=9", "self_critical.max_length=8"]
+    with pytest.raises(ConfigError, match="self_critical: min_length must be at most max_length, which is 8"):
+        resolve("p", {}, assignments=too_long)
+    # Without a limit of its own the longest draw is found later, and is never below the shortest.
+    assert resolve("p", {}, assignments=too_long[:1]).self_critical.max_length == 0
 
 
 @pytest.mark.parametrize(

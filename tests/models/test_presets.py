@@ -29,11 +29,12 @@ def test_attention_is_all_that_the_frozen_one_lacks_of_the_presets_with_it(prese
     assert {key for key in one if one[key] != other[key]} == {"decoder.name", "encoder.features"}
 
 
-def test_the_default_differs_from_the_frozen_one_in_training_the_encoder_alone() -> None:
+def test_the_default_differs_from_the_frozen_one_in_what_follows_on_fewer_epochs() -> None:
     one, other = options(FROZEN_PRESET), options(DEFAULT_PRESET)
-    changed = {"training.epochs", "fine_tune.epochs", "fine_tune.stages"}
+    changed = {"training.epochs", "fine_tune.epochs", "fine_tune.stages", "self_critical.epochs"}
     assert {key for key in one if one[key] != other[key]} == changed
-    assert one["fine_tune.epochs"] == 0 < other["fine_tune.epochs"]
+    assert one["fine_tune.epochs"] == one["self_critical.epochs"] == 0
+    assert [other[f"{phase}.epochs"] for phase in ("training", "fine_tune", "self_critical")] == [6, 8, 1]
 
 
 def test_the_default_goes_with_pooled_features_and_another_with_a_grid() -> None:
@@ -80,7 +81,7 @@ def test_no_order_of_the_presets_makes_a_decoder_train_an_encoder(
     monkeypatch.setattr("cutline.models.presets.PRESETS", dict(reversed(PRESETS.items())))
     found = preset_of(decoder, votes=votes)
     assert found is not None
-    assert "fine_tune" not in PRESETS[found]
+    assert not {"fine_tune", "self_critical"} & PRESETS[found].keys()
 
 
 def test_an_unknown_decoder_has_none() -> None:

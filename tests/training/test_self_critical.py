@@ -19,7 +19,7 @@ from cutline.text import Tokenizer, build_vocabulary
 from cutline.text.vocabulary import END_ID, START_ID
 from cutline.training.determinism import make_deterministic
 from cutline.training.rewards import CaptionReward
-from cutline.training.self_critical import SelfCriticalTrainer, relative_rewards
+from cutline.training.self_critical import SelfCriticalTrainer, longest_draw, relative_rewards
 from cutline.writing import Writer
 
 CAPTIONS = ["a red dot", "two green squares", "a blue line here"]
@@ -168,3 +168,10 @@ def test_a_loss_that_is_no_number_ends_training_in_one_line(monkeypatch):
 def test_each_sample_is_measured_by_the_others_of_its_image():
     found = relative_rewards(np.array([[1.0, 2.0, 6.0], [4.0, 4.0, 4.0]]))
     assert found.tolist() == [[-3.0, -1.5, 4.5], [0.0, 0.0, 0.0]]
+
+
+def test_draws_may_be_as_long_as_nearly_all_captions_by_people():
+    markers = 2
+    assert longest_draw(np.array([3, 8], np.int32)) == longest_draw(np.full(9, 22 + markers, np.int32)) == 22
+    one_outlier = np.array([30 + markers] * 199 + [90], np.int32)
+    assert longest_draw(one_outlier) == 30

@@ -204,7 +204,12 @@ class SelfCriticalOptions(Frozen):
         4.0, ge=0, description="what CIDEr-D with their captions weighs beside that with the image's own"
     )
     references: int = Field(2, ge=1, description="captions by people per image in that share")
-    max_length: int = Field(22, ge=1, description="longest caption drawn, in tokens")
+    max_length: int = Field(
+        0,
+        ge=0,
+        description="longest caption drawn, in tokens; 0: 22, or as long as 99 of 100 train captions where "
+        "they are longer",
+    )
     min_length: int = Field(0, ge=0, description="shortest caption drawn, in tokens")
     no_repeat_ngram: int = Field(
         0,
@@ -212,6 +217,12 @@ class SelfCriticalOptions(Frozen):
         description="tokens in a row that a draw holds once at the most; 0 for no such rule",
     )
     patience: int = Field(5, ge=1, description="epochs without a better one, by val CIDEr-D, before stopping")
+
+    @model_validator(mode="after")
+    def _refuse_contradictions(self) -> SelfCriticalOptions:
+        if 0 < self.max_length < self.min_length:
+            raise ValueError(f"min_length must be at most max_length, which is {self.max_length}")
+        return self
 
 
 class RunConfig(Frozen):

@@ -172,8 +172,8 @@ def teacher_forcing_batches(
     Returns:
         Elements ``((features, inputs), targets, weights)``: features float32 (B, *feature shape); inputs and
         targets int32 (B, T), the targets one token ahead; weights float32 (B, T), 0 on padding. With
-        ``share`` they are ``((features, inputs, rows), targets, weights)``: features of N images, and rows
-        int32 (B,), which of them each caption is of.
+        ``share`` they are ``((features, inputs, places), targets, weights)``: features of N images, and
+        places int32 (B,), which of them each caption is of.
     """
     rows, image_of = table.images
 
@@ -185,8 +185,8 @@ def teacher_forcing_batches(
     ) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.object_], np.int64]:
         # Each image is read once even when several of its captions meet in one batch.
         images, where = np.unique(image_of[chosen], return_inverse=True)
-        unique = rows[images]
-        found = store.read(unique) if read_rows is None else read_rows(int(number), unique)
+        stored = rows[images]
+        found = store.read(stored) if read_rows is None else read_rows(int(number), stored)
         features = found.astype(np.float32)
         if not share:
             features = features[where]
@@ -231,7 +231,7 @@ class ImageBatch:
 
 
 def captions_by_image(table: CaptionTable) -> dict[int, NDArray[np.int64]]:
-    """Return, for each row of the store, in the table's order of images, the places of its captions there.
+    """Return the places in the table of each image's captions, by its row in the store, in the table's order.
 
     Example:
         >>> texts = PackedTexts(["<start> a <end>", "<start> b <end>", "<start> c <end>"])

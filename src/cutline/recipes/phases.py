@@ -21,14 +21,14 @@ from cutline.recipes.mirroring import with_mirrors
 from cutline.recipes.rewarding import caption_reward
 from cutline.recipes.starting import learned_before
 from cutline.recipes.validation import Validator, tell_gain, validate_start
-from cutline.records import Run
+from cutline.records import Run, best_epoch
 from cutline.runtime import load_bundle
 from cutline.runtime.bundle import require_weights
 from cutline.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from cutline.training.history import save_history
 from cutline.training.loop import Hooks, Phase, is_phase_finished, phases_of, run_phase
 from cutline.training.precision import choose_precision
-from cutline.training.self_critical import SelfCriticalTrainer
+from cutline.training.self_critical import SelfCriticalTrainer, longest_draw
 from cutline.training.tensorboard import TensorBoardLog
 from cutline.training.trainer import Trainer, restore_decoder
 
@@ -110,10 +110,13 @@ def train_phases(corridor: Corridor, resume: bool, progress: Progress) -> Run:
 
 def _tell_encoder(last: Checkpoint, progress: Progress) -> None:
     """Say so where the epochs that took longest changed nothing."""
-    tried = any(record.objective == "fine_tune" for record in last.history)
-    if tried and last.best_epoch and last.history[last.best_epoch - 1].objective == "cross_entropy":
+    # A self-critical pass goes on from the best epoch before it, with the encoder of that one.
+    before = [record for record in last.history if record.objective != "self_critical"]
+    best = best_epoch(before)
+    tried = any(record.objective == "fine_tune" for record in before)
+    if tried and best and before[best - 1].objective == "cross_entropy":
         progress.note(
-            f"no epoch that trained the encoder was better than epoch {last.best_epoch}: the model has the "
+            f"no epoch that trained the encoder was better than epoch {best}: the model has the "
             "encoder as it came"
         )
 
@@ -188,6 +191,9 @@ class _Work:
 
 def _self_critical_trainer(corridor: Corridor, decoder: Decoder, table: CaptionTable) -> SelfCriticalTrainer:
     options = corridor.options.self_critical
+    if not options.max_length:
+        longest = max(longest_draw(table.lengths), options.min_length)
+        options = options.model_copy(update={"max_length": longest})
     images = len(captions_by_image(table))
     some = plan_batches(table.lengths[:_MEASURED], corridor.options.training.batch_size, None)
     return SelfCriticalTrainer(

@@ -28,6 +28,10 @@ from cutline.training.trainer import Batches, Trainer, TrainFigures
 
 Reward = Callable[[Sequence[int], Sequence[str]], NDArray[np.float64]]
 
+# What nearly all captions of photos are within; those of longer texts say so themselves.
+_LONGEST_DRAW = 22
+_MARKERS = 2
+
 _NEVER_DRAWN = (PAD_ID, UNK_ID, START_ID)
 
 
@@ -37,7 +41,7 @@ class SelfCriticalTrainer(Trainer):
     Args:
         decoder: Trained by teacher forcing before.
         options: Decay, clipping, averaging, seed.
-        self_critical: Rate, samples, shares.
+        self_critical: Rate, samples, shares; ``max_length`` of 1 or more.
         total_steps: Steps of this phase; the schedule ends there.
         session: The step model over the same decoder.
         vocabulary: Names of the tokens, for the reward.
@@ -151,6 +155,25 @@ class SelfCriticalTrainer(Trainer):
         images = np.arange(len(batch.rows), dtype=np.int32)
         rows = np.concatenate([np.repeat(images, options.samples), batch.image_of])
         return (batch.features, inputs, rows), targets, weights
+
+
+def longest_draw(lengths: NDArray[np.int32]) -> int:
+    """Return how long a drawn caption may be: the larger of 22 and what 99 of 100 captions do not exceed.
+
+    A draw that is cut has no end marker and loses the reward for it, so where people write more, as in
+    languages that are parted into characters, a limit of 22 would teach the model to be short.
+
+    Args:
+        lengths: int32 (N,), N >= 1, tokens in each caption by people, both markers counted.
+
+    Returns:
+        Tokens, markers not counted.
+
+    Example:
+        >>> longest_draw(np.array([9, 12, 14])), longest_draw(np.full(200, 42))
+        (22, 40)
+    """
+    return max(_LONGEST_DRAW, int(np.percentile(lengths, 99, method="higher")) - _MARKERS)
 
 
 def relative_rewards(rewards: NDArray[np.float64]) -> NDArray[np.float64]:
