@@ -21,7 +21,7 @@ from cutline.recipes.run_options import new_options
         (("encoder.weights=imagenet", "encoder.input_size=0"), "fine_tuned"),
         (("preset=fine_tuned", "training.epochs=3"), "fine_tuned"),
         (("fine_tune.epochs=2",), "fine_tuned"),
-        (("self_critical.epochs=0",), "fine_tuned"),
+        (("self_critical.epochs=1",), "fine_tuned"),
         (("fine_tune.epochs=0",), "pooled"),
         (("encoder.name=resnet50",), "pooled"),
         (("encoder.name=efficientnet_lite0+resnet50",), "pooled"),

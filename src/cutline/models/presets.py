@@ -58,13 +58,11 @@ PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
     },
     # The decoder of show_tell, trained and voted on as those with attention are.
     "pooled": _POOLED,
-    # The same decoder and votes; after fewer epochs on stored features the encoder learns, too. A pass on the
-    # score of its own captions gains with a trained encoder, and nothing certain with a frozen one.
+    # The same decoder and votes; after fewer epochs on stored features the encoder learns, too.
     "fine_tuned": {
         **_POOLED,
         "training": {**_POOLED["training"], "epochs": 6},
         "fine_tune": {"epochs": 8, "stages": "last_two"},
-        "self_critical": {"epochs": 1},
     },
     # Looks at the regions of the picture anew for every word.
     "attend": {**_WITH_ATTENTION, "decoder": {"name": "attend", "embedding_units": 512, "lstm_units": 512}},

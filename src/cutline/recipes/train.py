@@ -61,7 +61,7 @@ def train(
         preset: Named options to start from. When None that of the decoder asked for, or of the model to start
             from; ``"attend"`` with ``encoder.features`` asked to be a grid; ``"pooled"`` with another encoder
             than the default one or with ``training.epochs`` asked for; else ``"fine_tuned"``, which trains
-            the encoder, too, and has a self-critical pass behind that. A resumed run keeps its own.
+            the encoder, too. A resumed run keeps its own.
         run: Folder of the run; the next free one under ``runs/`` when None.
         start: Run folder or bundle whose encoder and decoder training starts from. Its vocabulary is extended
             by the frequent tokens of the train captions; its widths, encoder and tokenisation are kept.
