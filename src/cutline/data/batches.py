@@ -271,7 +271,7 @@ class ImageBatches:
 
     def __len__(self) -> int:
         """Count batches."""
-        return -(-len(np.unique(self.table.rows)) // self.images)
+        return -(-len(self.table.images[0]) // self.images)
 
     def __iter__(self) -> Iterator[ImageBatch]:
         """Read one batch after the other; the same ones each time."""

@@ -91,7 +91,7 @@ class PixelBatches:
 
     def __len__(self) -> int:
         """Count batches."""
-        return -(-len(np.unique(self.source.table.rows)) // self.images)
+        return -(-len(self.source.table.images[0]) // self.images)
 
     def __iter__(self) -> Iterator[PixelBatch]:
         """Read one batch after the other; the same ones each time."""

@@ -32,7 +32,7 @@ _SCRATCH = ".val-features.partial"
 def fine_tune_trainer(corridor: Corridor, decoder: Decoder, table: CaptionTable) -> FineTuneTrainer:
     """Return the trainer of the phase; the encoder of the corridor changes with it."""
     options = corridor.options.fine_tune
-    images = len(set(table.rows.tolist()))
+    images = len(table.images[0])
     steps = -(-images // options.images) * options.epochs
     return FineTuneTrainer(corridor.network, decoder, corridor.options.training, options, steps)
 

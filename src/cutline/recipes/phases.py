@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
-from cutline.data.batches import CaptionTable, captions_by_image, plan_batches, teacher_forcing_batches
+from cutline.data.batches import CaptionTable, plan_batches, teacher_forcing_batches
 from cutline.models.decoders import Decoder, build_decoder
 from cutline.models.sessions import DecoderSession, assign_arrays
 from cutline.progress import Progress
@@ -194,7 +194,7 @@ def _self_critical_trainer(corridor: Corridor, decoder: Decoder, table: CaptionT
     if not options.max_length:
         longest = max(longest_draw(table.lengths), options.min_length)
         options = options.model_copy(update={"max_length": longest})
-    images = len(captions_by_image(table))
+    images = len(table.images[0])
     some = plan_batches(table.lengths[:_MEASURED], corridor.options.training.batch_size, None)
     return SelfCriticalTrainer(
         decoder,

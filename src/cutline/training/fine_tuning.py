@@ -107,8 +107,6 @@ class FineTuneTrainer(Trainer):
                 )
             stage.advance(1, loss=losses / tokens, accuracy=right / tokens)
         self._encoder.tell_change()
-        if not tokens:
-            return TrainFigures(math.nan, math.nan)
         return TrainFigures(losses / tokens, right / tokens)
 
     @contextlib.contextmanager
