@@ -193,3 +193,17 @@ def test_counts_that_cannot_be_read_are_told(world):
     broken = replace(start, frequencies={**start.frequencies, "images": np.array(1)})
     with pytest.raises(BundleError, match="copy the bundle again"):
         adapted(broken, read, examples[:5])
+
+
+def test_ngrams_are_as_common_as_among_the_new_images_and_those_of_the_start_alike(world):
+    examples, read, _ = world
+    known, new = named(examples, "dog", "cat", "bird"), named(examples, "red boat", "green boat")[:20]
+    start = learned(read, known)
+    both = adapted(start, read, new)
+    assert both is not None
+    found = DocumentFrequencies.from_arrays(both.frequencies)
+    times = len(known) // len(new)
+    assert times > 1
+    assert (found.images, found.count("boat")) == (len(known) + times * len(new), times * len(new))
+    before = DocumentFrequencies.from_arrays(start.frequencies)
+    assert found.count("dog") == before.count("dog")

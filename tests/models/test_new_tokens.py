@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from cutline.config import DecoderOptions
 from cutline.models.decoders import build_decoder
-from cutline.models.new_tokens import with_new_tokens
+from cutline.models.new_tokens import with_blended_tokens, with_new_tokens
 from cutline.models.sessions import assign_arrays, decoder_arrays
 
 V, ADDED, R, D = 11, 4, 3, 5
@@ -78,3 +78,21 @@ def test_new_biases_are_log_frequencies_on_the_scale_of_the_old_ones():
     # Neither how often a token was unknown nor one that never comes tells of the scale.
     arrays["predict_token/bias"][[0, 1, 2]] = -50
     np.testing.assert_allclose(with_new_tokens(arrays, counts)["predict_token/bias"][8:], logs[8:] + 7, 1e-5)
+
+
+@given(st.integers(5, 30), st.integers(1, 4), st.integers(0, 2**16))
+def test_a_blend_of_one_token_is_that_token_and_one_of_equals_their_mean(size, added, seed):
+    chance = np.random.default_rng(seed)
+    arrays = made_up(chance, size + added)
+    ids, one = np.arange(size, size + added), int(chance.integers(size))
+    shares = np.zeros((added, size))
+    shares[:, one] = 0.3
+    alone = with_blended_tokens(arrays, ids, shares)
+    mean = with_blended_tokens(arrays, ids, np.full((added, size), 2.0))
+    for name, axis in (("embedding/embeddings", 0), ("predict_token/kernel", 1), ("predict_token/bias", 0)):
+        known, new = np.split(np.moveaxis(arrays[name], axis, 0), [size])
+        for found, expected in ((alone, known[one]), (mean, known.mean(axis=0))):
+            own = np.moveaxis(found[name], axis, 0)
+            np.testing.assert_array_equal(own[:size], known)
+            np.testing.assert_allclose(own[size:], np.broadcast_to(expected, new.shape), rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(alone["other"], arrays["other"])

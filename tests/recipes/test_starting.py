@@ -318,12 +318,14 @@ def test_it_is_told_when_no_epoch_is_better_than_the_start(from_light):
     progress = ActingProgress()
     history = from_light[0].history
     best = max(record.cider_d for record in history)
-    for before in (None, best):
+    for before in (None, best - 0.1):
         tell_gain(before, history, progress)
     assert progress.notes == []
-    tell_gain(best + 1, history, progress)
-    (note,) = progress.notes
-    assert f"(CIDEr-D {best + 1:.1f}, now {best:.1f})" in note
+    for before in (best, best + 1):
+        tell_gain(before, history, progress)
+    equal, worse = progress.notes
+    assert f"(CIDEr-D {best:.1f}, now {best:.1f})" in equal
+    assert f"(CIDEr-D {best + 1:.1f}, now {best:.1f})" in worse
 
 
 @pytest.mark.slow

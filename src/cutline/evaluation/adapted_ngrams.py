@@ -84,6 +84,8 @@ def adapt_expected(
     examples = some_of(examples)
     counted = frequencies_of(list(map(plain_captions, examples)), tokenizer)
     frequencies = frequent(before.joined(counted))
+    # What every one of these images shows is common here, however rare it was among those of the start.
+    frequencies = frequencies.raised(counted, max(before.images // counted.images - 1, 0))
     known = moved_rows(start.weights, before, frequencies)
     if not known.size:
         return None

@@ -169,6 +169,24 @@ class DocumentFrequencies:
             counts.append(_added(ranks, [side._counts[place + 1] for side in sides], len(keys[-1])))
         return DocumentFrequencies(NgramIndex.restored(words, keys), counts, self.images + other.images)
 
+    def raised(self, other: DocumentFrequencies, times: int) -> DocumentFrequencies:
+        """Return the counts with every image of another corpus counted so many times more.
+
+        N-grams that this corpus does not hold stay away.
+
+        Example:
+            >>> one = DocumentFrequencies.from_references({"a.png": ["a red dot"], "b.png": ["a blue dot"]})
+            >>> more = one.raised(DocumentFrequencies.from_references({"b.png": ["a blue dot"]}), 3)
+            >>> more.images, more.count("a"), more.count("red dot"), more.count("blue dot")
+            (5, 5, 1, 4)
+        """
+        numbers = self._index.numbers_in(other.index)
+        counts = [
+            (count + times * np.append(more, 0)[np.minimum(number, len(more))]).astype(np.int32)
+            for count, more, number in zip(self._counts, other.counts(), numbers, strict=True)
+        ]
+        return DocumentFrequencies(self._index, counts, self.images + times * other.images)
+
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return everything as arrays by name, from which :meth:`from_arrays` makes the same again."""
         words = np.frombuffer(json.dumps(self._index.words()).encode(), np.uint8)

@@ -61,6 +61,33 @@ def with_new_tokens(
     }
 
 
+def with_blended_tokens(
+    arrays: Mapping[str, NDArray[Any]], ids: NDArray[np.int64], shares: NDArray[Any]
+) -> dict[str, NDArray[Any]]:
+    """Return the weights of a decoder some of whose tokens are blends of others.
+
+    Args:
+        arrays: Weights by name, as in a bundle.
+        ids: int64 (N,), the tokens that become blends.
+        shares: (N, M), of each of the first M tokens; those of a blend need not sum to 1.
+
+    Example:
+        >>> old = {"embedding/embeddings": np.array([[0.0], [2.0], [9.0]])}
+        >>> old["predict_token/kernel"] = np.array([[1.0, 5.0, 9.0]])
+        >>> old["predict_token/bias"] = np.array([0.0, 2.0, 9.0])
+        >>> new = with_blended_tokens(old, np.array([2]), np.array([[1.0, 3.0]]))
+        >>> [array.ravel().tolist() for array in new.values()]
+        [[0.0, 2.0, 1.5], [1.0, 5.0, 4.0], [0.0, 2.0, 1.5]]
+    """
+    weights = shares / shares.sum(axis=1, keepdims=True)
+    first = shares.shape[1]
+    rows, kernel, bias = (np.array(arrays[name]) for name in (_EMBEDDINGS, _KERNEL, _BIAS))
+    rows[ids] = weights @ rows[:first]
+    kernel[:, ids] = kernel[:, :first] @ weights.T
+    bias[ids] = weights @ bias[:first]
+    return {**arrays, _EMBEDDINGS: rows, _KERNEL: kernel, _BIAS: bias}
+
+
 def with_first_tokens(arrays: Mapping[str, NDArray[Any]], size: int) -> dict[str, NDArray[Any]]:
     """Return the weights of a decoder that knows the first ``size`` tokens alone.
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+
+import numpy as np
 
 from cutline.data.batches import CaptionTable, plan_batches, teacher_forcing_batches
 from cutline.models.decoders import Decoder, build_decoder
@@ -27,12 +30,15 @@ from cutline.runtime.bundle import require_weights
 from cutline.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from cutline.training.history import save_history
 from cutline.training.loop import Hooks, Phase, is_phase_finished, phases_of, run_phase
+from cutline.training.new_token_rows import begin_new_tokens
 from cutline.training.precision import choose_precision
 from cutline.training.self_critical import SelfCriticalTrainer, longest_draw
 from cutline.training.tensorboard import TensorBoardLog
-from cutline.training.trainer import Trainer, restore_decoder
+from cutline.training.trainer import Batches, Trainer, restore_decoder
 
 _MEASURED = 1000
+_READ = 2000
+"""Captions at the most that tell where new tokens belong: as many as hold most of them."""
 _NOTES = {
     "fine_tune": "training the encoder, too ({stages} of its stages)",
     "self_critical": "training on the score of its own captions",
@@ -68,6 +74,8 @@ def train_phases(corridor: Corridor, resume: bool, progress: Progress) -> Run:
     checkpoint = load_checkpoint(folder / layout.CHECKPOINT) if resume else None
     if checkpoint is None:
         checkpoint = Checkpoint((), 0, {})
+        if corridor.start is not None:
+            _begin_new_tokens(corridor, decoder, counts)
     else:
         # A kill may have fallen between the checkpoint and the history.
         save_history(folder / layout.HISTORY, checkpoint.history)
@@ -206,6 +214,21 @@ def _self_critical_trainer(corridor: Corridor, decoder: Decoder, table: CaptionT
         caption_reward(corridor, table),
         lambda: teacher_forcing_batches(table, corridor.store, corridor.layer, some),
     )
+
+
+def _begin_new_tokens(corridor: Corridor, decoder: Decoder, counts: Sequence[int]) -> None:
+    """Let a start's new tokens begin where some of the train captions have them."""
+    assert corridor.start is not None
+    table = corridor.captions_of("train")
+    some = np.random.default_rng(corridor.options.training.seed).permutation(len(table))[:_READ]
+    plan = [
+        some[own] for own in plan_batches(table.lengths[some], corridor.options.training.batch_size, None)
+    ]
+
+    def batches() -> Batches:
+        return teacher_forcing_batches(table, corridor.store, corridor.layer, plan)
+
+    begin_new_tokens(decoder, len(corridor.start.bundle.vocabulary), counts, batches)
 
 
 def _frequencies(corridor: Corridor, table: CaptionTable) -> list[int]:
