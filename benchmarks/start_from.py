@@ -1,18 +1,20 @@
 """A theme that a model has never seen: trained from nothing, against going on from that model.
 
     .venv/bin/python benchmarks/start_from.py flickr8k/captions.csv --images flickr8k/images --out theme \\
-        [--theme water] [--photos 250 1000] [--tuned 8]
+        [--theme water] [--photos 250 1000] [--tuned 8] [--critical 8] [--critical-from-nothing 8] [--seeds 3]
 
 A base is trained on all photos whose captions never name the theme. Then, for rising numbers of photos of
-which two captions at least name it, one model is trained from nothing and one from the base, with the same
-options but for the learning rate, on the same photos. Both are scored on the theme's other photos, of the val
-and of the train split, which neither training saw; which epoch is kept is decided on a hundred that are not
-scored. Scores are those of 3 beams without consensus, and of the captions that are chosen as the preset does;
-none was trained self-critically. p is that of ``cutline score --against``.
+which two captions at least name it, one model is trained from nothing and one from the base, on the same
+photos. Both are scored on the theme's other photos, of the val and of the train split, which neither training
+saw; which epoch is kept is decided on a hundred that are not scored. Scores are those of 3 beams without
+consensus, and of the captions that are chosen as the preset does. p is that of ``cutline score --against``,
+or, with several seeds, of which an image counts with the mean, that of ``mean_of_seeds.py``.
 
 With ``--tuned``, both the base and the models from nothing have the last two stages of their encoder trained,
 too, for so many epochs behind the others. A start keeps the encoder of its base: what the base learned of
-captions is of its features.
+captions is of its features. Trainings from the base have fewer epochs, a lower learning rate, and every
+second time mirrored photos; with ``--critical`` they end with so many epochs on the score of their own
+captions, with ``--critical-from-nothing`` the others do. The base has one seed, the first.
 
 Everything lies in a folder of the theme's name in that of ``--out``, or of its name and the epochs of
 ``--tuned``; what is finished there is not trained again.
@@ -23,6 +25,7 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -30,6 +33,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from cutline.files import write_text
+from cutline.metrics import Scorer, compare_seeds
 from cutline.models.presets import PRESETS
 from cutline.recipes.evaluate import evaluate
 from cutline.recipes.score import ScoreOptions, score_files
@@ -56,7 +60,8 @@ THEMES: Final = {
     "children": re.compile(r"\b(child|children|kids?|boys?|girls?|bab(?:y|ies)|toddlers?)\b", re.IGNORECASE),
 }
 EPOCHS: Final = {50: 30, 100: 30, 250: 20, 500: 15, 1000: 12}
-"""Train photos of the theme → epochs, of both trainings."""
+"""Train photos of the theme → epochs of a training from nothing."""
+_EPOCHS_OF_START: Final = 3
 CHOOSING: Final = 100
 """Photos of the theme on which the epoch is chosen."""
 
@@ -152,9 +157,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--theme", choices=THEMES, default="water")
     parser.add_argument("--base-epochs", type=int, default=6)
-    parser.add_argument("--learning-rate", type=float, default=5e-4, help="of going on from the base")
+    parser.add_argument("--learning-rate", type=float, default=2e-4, help="of going on from the base")
     parser.add_argument("--tuned", type=int, default=0, help="epochs in which the encoder learns, too")
+    parser.add_argument(
+        "--critical", type=int, default=0, help="self-critical epochs behind those of a start"
+    )
+    parser.add_argument("--critical-from-nothing", type=int, default=0, help="and behind those from nothing")
     parser.add_argument("--photos", type=int, nargs="*", choices=EPOCHS, default=list(EPOCHS))
+    parser.add_argument("--seeds", type=int, default=1, help="of every training but the base's")
     asked = parser.parse_args()
     with asked.table.open(newline="", encoding="utf-8") as stream:
         rows = [(row["image"], row["caption"], row["split"]) for row in csv.DictReader(stream)]
@@ -171,27 +181,71 @@ def main() -> None:
     told = "; ".join(f"{way}: {_told(scores)}" for way, scores in zip(WAYS, found, strict=True))
     print(f"base as it is, CIDEr-D / BLEU-4 of {found[0].images} photos: {told}")
     print("| photos | captions | from nothing | from the base | p |\n| --- | --- | --- | --- | --- |")
-    runs: dict[str, dict[int, Path]] = {"nothing": {}, "base": {}}
+    starts = {
+        "nothing": {**fine_tuned, "self_critical.epochs": asked.critical_from_nothing},
+        "base": {
+            "start.model": str(base),
+            "training.epochs": _EPOCHS_OF_START,
+            "training.learning_rate": asked.learning_rate,
+            "training.flip": "auto",
+            "self_critical.epochs": asked.critical,
+        },
+    }
+    runs: dict[tuple[str, int], list[Path]] = {}
     for photos in asked.photos:
-        for start, own in runs.items():
-            run = own[photos] = folder / f"{start}-{photos}"
-            options = {**_PLAIN, "training.epochs": EPOCHS[photos], "training.batch_size": 32}
-            if start == "base":
-                options |= {"start.model": str(base), "training.learning_rate": asked.learning_rate}
-            else:
-                options |= fine_tuned
-            trained(fewer(inside, photos), asked.images, run, options)
-            captioned(run, run.with_suffix(".csv"), asked.images)
+        for start, options in starts.items():
+            runs[start, photos] = own = []
+            for seed in range(asked.seeds):
+                run = folder / _name(start, photos, int(options["self_critical.epochs"]), seed)
+                common = {"training.epochs": EPOCHS[photos], "training.batch_size": 32, "training.seed": seed}
+                trained(fewer(inside, photos), asked.images, run, {**_PLAIN, **common, **options})
+                captioned(run, run.with_suffix(".csv"), asked.images)
+                own.append(run)
         for way in WAYS:
-            one = scored(runs["nothing"][photos], way).hypotheses.scores
-            pair = scored(runs["base"][photos], way, runs["nothing"][photos])
-            cells = (photos, way, _told(one), _told(pair.hypotheses.scores), _p(pair))
+            cells = (photos, way, *_against(runs["nothing", photos], runs["base", photos], way))
             print(f"| {' | '.join(map(str, cells))} |", flush=True)
     few, many = 250, max(asked.photos)
     if few in asked.photos and many > few:
-        pairs = [(way, scored(runs["base"][few], way, runs["nothing"][many])) for way in WAYS]
-        told = "; ".join(f"{way}: p = {_p(pair)}" for way, pair in pairs)
-        print(f"from the base with {few} against from nothing with {many}: {told}")
+        print(f"from the base with {few} against from nothing with {many}:")
+        for way in WAYS:
+            one, other, p = _against(runs["nothing", many], runs["base", few], way)
+            print(f"{way}: {other} against {one}, p = {p}")
+
+
+def _name(start: str, photos: int, critical: int, seed: int) -> str:
+    parts = [start, str(photos), *(["critical", str(critical)] if critical else [])]
+    return "-".join([*parts, *(["seed", str(seed)] if seed else [])])
+
+
+def _against(first: list[Path], second: list[Path], way: str) -> tuple[str, str, str]:
+    """Return the means over seeds of both sides, and the chance of such a difference."""
+    if len(first) == len(second) == 1:
+        pair = scored(second[0], way, first[0])
+        return _told(scored(first[0], way).hypotheses.scores), _told(pair.hypotheses.scores), _p(pair)
+    texts = [[_texts(_captions(run, way)) for run in side] for side in (first, second)]
+    found = compare_seeds(_scorer(first[0].with_suffix(".csv")), *texts)
+    cider_d, bleu_4 = found["cider_d"], found["bleu_4"]
+    gap = f"{cider_d.difference:+.1f} ± {cider_d.half_width:.1f}"
+    return (
+        f"{cider_d.first:.1f} / {bleu_4.first:.1f}",
+        f"{cider_d.second:.1f} / {bleu_4.second:.1f}",
+        f"{cider_d.p_value:.4f} / {bleu_4.p_value:.4f} ({gap})",
+    )
+
+
+def _texts(captions: Path) -> dict[str, str]:
+    rows = json.loads(captions.read_text(encoding="utf-8"))
+    return {row["image_id"]: row["caption"] for row in rows}
+
+
+def _scorer(table: Path) -> Scorer:
+    """Return a scorer with the captions of a table's test images."""
+    references: dict[str, list[str]] = defaultdict(list)
+    with table.open(newline="", encoding="utf-8") as stream:
+        for row in csv.DictReader(stream):
+            if row["split"] == "test":
+                references[row["image"]].append(row["caption"])
+    return Scorer(references)
 
 
 def _told(scores: Scores) -> str:

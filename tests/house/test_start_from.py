@@ -8,6 +8,8 @@ from collections import defaultdict
 import pytest
 from benchmarks import start_from
 
+from cutline.files import write_json
+
 BOATS = re.compile(r"\bboats?\b")
 
 
@@ -64,3 +66,30 @@ def test_a_theme_is_named_by_whole_words(theme, named, not_named):
     found = start_from.THEMES[theme]
     assert all(found.search(caption) for caption in named)
     assert not any(found.search(caption) for caption in not_named)
+
+
+def test_runs_with_other_options_lie_in_other_folders():
+    found = [start_from._name("base", 250, critical, seed) for critical in (0, 8) for seed in (0, 1)]
+    assert found == ["base-250", "base-250-seed-1", "base-250-critical-8", "base-250-critical-8-seed-1"]
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_two_sides_are_compared_over_the_theme_whatever_the_number_of_seeds(tmp_path, seeds):
+    rows = [(f"{number}.png", f"a red dot on field {number}", "test") for number in range(20)]
+    rows.append(("other.png", "never scored", "train"))
+    sides = ("good", "bad")
+    runs = {side: [tmp_path / start_from._name(side, 1, 0, seed) for seed in range(seeds)] for side in sides}
+    for side, own in runs.items():
+        for run in own:
+            start_from.write_table(run.with_suffix(".csv"), rows)
+            texts = [
+                {"image_id": image, "caption": caption if side == "good" else "snow"}
+                for image, caption, split in rows
+                if split == "test"
+            ]
+            for way in start_from.WAYS:
+                write_json(start_from._captions(run, way), texts)
+    bad, good, p = start_from._against(runs["bad"], runs["good"], "3 beams")
+    assert bad.startswith("0.0 / 0.0")
+    assert float(good.split(" / ")[0]) > 50
+    assert p.startswith("0.000")

@@ -2,7 +2,7 @@
 
 New rows begin at the mean of the old ones, with a little noise: so new tokens take their share of the
 probability, and the old ones keep their proportions (Hewitt, "Initializing New Word Embeddings for Pretrained
-Language Models", 2021).
+Language Models", 2021). Where it is known which old tokens a new one is like, its row is a blend of theirs.
 """
 
 from __future__ import annotations
