@@ -23,7 +23,7 @@ from cutline.evaluation.expected_ngrams import learn_expected
 from cutline.metrics import DocumentFrequencies
 from cutline.models.encoders import Encoder
 from cutline.progress import Silent
-from cutline.recipes import confidence, quantising, starting
+from cutline.recipes import confidence, phases, quantising, starting
 from cutline.recipes.asked import Asked
 from cutline.recipes.export import export
 from cutline.recipes.export_bundle import BundleContent
@@ -96,6 +96,25 @@ def test_it_goes_on_from_what_the_model_knows(trained, tiles, from_light):
     assert stamp["name"] == "trained"
     photo = tiles.parent / "photos" / "00.png"
     assert "red" in Captioner.load(run.folder).caption(photo)[0].tokens
+
+
+def test_new_tokens_begin_by_what_all_train_captions_say_and_once(
+    trained, tiles, light, tmp_path, monkeypatch
+):
+    found = []
+
+    def begin(decoder, known, counts, batches, sample, stage):
+        read = [int(targets.shape[0]) for _, targets, _ in batches()]
+        found.append((known, len(counts), sum(read), sum(int(one[1].shape[0]) for one in sample())))
+
+    monkeypatch.setattr(phases, "begin_new_tokens", begin)
+    folder = tmp_path / "run"
+    stopped = ActingProgress("epoch 2", 2, interrupt)
+    assert train(tiles, run=folder, start=light, overrides=OPTIONS, progress=stopped).interrupted
+    train(tiles, run=folder, start=light, resume=True)
+    known = len(load_bundle(Path(trained.folder) / "bundle").vocabulary)
+    captions = 2 * list(load_splits(folder / "split.csv").values()).count("train")
+    assert found == [(known, known + 1, captions, captions)]
 
 
 def test_options_are_the_models_and_stand_in_the_config(trained, tiles, from_light, light, monkeypatch):
@@ -316,10 +335,12 @@ def interrupt() -> None:
 
 def test_it_is_told_when_no_epoch_is_better_than_the_start(from_light):
     progress = ActingProgress()
-    history = from_light[0].history
-    best = max(record.cider_d for record in history)
+    record, best = from_light[0].history[0], 30.0
+    history = [replace(record, cider_d=20.0), replace(record, epoch=2, cider_d=best)]
     for before in (None, best - 0.1):
         tell_gain(before, history, progress)
+    tell_gain(best, (), progress)
+    tell_gain(0.0, [replace(record, cider_d=0.0)], progress)
     assert progress.notes == []
     for before in (best, best + 1):
         tell_gain(before, history, progress)

@@ -62,7 +62,9 @@ def adapt_expected(
 
     The penalty is that of four with the least squares of leave-one-out residuals (PRESS: Allen, "The
     Relationship between Variable Selection and Data Augmentation and a Method for Prediction", 1974). N-grams
-    of both are foretold, those of at least three images, at most 20,000; in at most 512 directions.
+    of both are foretold, those of at least three images, at most 20,000; in at most 512 directions. How rare
+    they are is counted with the new images repeated until they are about as many as those of the start, where
+    they are fewer.
 
     Args:
         start: Learned before, with the same encoder.
@@ -84,8 +86,10 @@ def adapt_expected(
     examples = some_of(examples)
     counted = frequencies_of(list(map(plain_captions, examples)), tokenizer)
     frequencies = frequent(before.joined(counted))
-    # What every one of these images shows is common here, however rare it was among those of the start.
-    frequencies = frequencies.raised(counted, max(before.images // counted.images - 1, 0))
+    # The captions to come are those of images like these: what all of them show tells none from another,
+    # however rare it was among many more images of the start.
+    more = max(round(before.images / counted.images) - 1, 0)
+    frequencies = frequencies.with_images_repeated(counted, more)
     known = moved_rows(start.weights, before, frequencies)
     if not known.size:
         return None

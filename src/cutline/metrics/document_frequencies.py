@@ -169,20 +169,24 @@ class DocumentFrequencies:
             counts.append(_added(ranks, [side._counts[place + 1] for side in sides], len(keys[-1])))
         return DocumentFrequencies(NgramIndex.restored(words, keys), counts, self.images + other.images)
 
-    def raised(self, other: DocumentFrequencies, times: int) -> DocumentFrequencies:
-        """Return the counts with every image of another corpus counted so many times more.
+    def with_images_repeated(self, other: DocumentFrequencies, times: int) -> DocumentFrequencies:
+        """Return the counts as they were if some of the images came several times more.
 
-        N-grams that this corpus does not hold stay away.
+        Args:
+            other: Counts of these images, which this corpus counts already; n-grams that are left out here
+                stay so.
+            times: How often they are added, 0 or more.
 
         Example:
             >>> one = DocumentFrequencies.from_references({"a.png": ["a red dot"], "b.png": ["a blue dot"]})
-            >>> more = one.raised(DocumentFrequencies.from_references({"b.png": ["a blue dot"]}), 3)
+            >>> blue = DocumentFrequencies.from_references({"b.png": ["a blue dot"]})
+            >>> more = one.with_images_repeated(blue, 3)
             >>> more.images, more.count("a"), more.count("red dot"), more.count("blue dot")
             (5, 5, 1, 4)
         """
         numbers = self._index.numbers_in(other.index)
         counts = [
-            (count + times * np.append(more, 0)[np.minimum(number, len(more))]).astype(np.int32)
+            (count + times * np.append(more, 0)[number]).astype(np.int32)
             for count, more, number in zip(self._counts, other.counts(), numbers, strict=True)
         ]
         return DocumentFrequencies(self._index, counts, self.images + times * other.images)

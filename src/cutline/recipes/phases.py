@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from cutline.recipes.extract import feature_reader
 from cutline.recipes.fine_tuning import fine_tune_hooks, fine_tune_trainer, with_best_encoder
 from cutline.recipes.mirroring import with_mirrors
 from cutline.recipes.rewarding import caption_reward
-from cutline.recipes.starting import learned_before
+from cutline.recipes.starting import StartModel, learned_before
 from cutline.recipes.validation import Validator, tell_gain, validate_start
 from cutline.records import Run, best_epoch
 from cutline.runtime import load_bundle
@@ -30,15 +31,13 @@ from cutline.runtime.bundle import require_weights
 from cutline.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from cutline.training.history import save_history
 from cutline.training.loop import Hooks, Phase, is_phase_finished, phases_of, run_phase
-from cutline.training.new_token_rows import begin_new_tokens
+from cutline.training.new_token_rows import PASSES, begin_new_tokens, captions_to_read
 from cutline.training.precision import choose_precision
 from cutline.training.self_critical import SelfCriticalTrainer, longest_draw
 from cutline.training.tensorboard import TensorBoardLog
-from cutline.training.trainer import Batches, Trainer, restore_decoder
+from cutline.training.trainer import Trainer, restore_decoder
 
 _MEASURED = 1000
-_READ = 2000
-"""Captions at the most that tell where new tokens belong: as many as hold most of them."""
 _NOTES = {
     "fine_tune": "training the encoder, too ({stages} of its stages)",
     "self_critical": "training on the score of its own captions",
@@ -75,7 +74,7 @@ def train_phases(corridor: Corridor, resume: bool, progress: Progress) -> Run:
     if checkpoint is None:
         checkpoint = Checkpoint((), 0, {})
         if corridor.start is not None:
-            _begin_new_tokens(corridor, decoder, counts)
+            _begin_new_tokens(corridor, corridor.start, decoder, counts, progress)
     else:
         # A kill may have fallen between the checkpoint and the history.
         save_history(folder / layout.HISTORY, checkpoint.history)
@@ -216,19 +215,25 @@ def _self_critical_trainer(corridor: Corridor, decoder: Decoder, table: CaptionT
     )
 
 
-def _begin_new_tokens(corridor: Corridor, decoder: Decoder, counts: Sequence[int]) -> None:
-    """Let a start's new tokens begin where some of the train captions have them."""
-    assert corridor.start is not None
+def _begin_new_tokens(
+    corridor: Corridor, start: StartModel, decoder: Decoder, counts: Sequence[int], progress: Progress
+) -> None:
+    """Place tokens that the start model does not know by what it expects in train captions."""
+    known, options = len(start.bundle.vocabulary), corridor.options.training
+    if len(counts) == known:
+        return
     table = corridor.captions_of("train")
-    some = np.random.default_rng(corridor.options.training.seed).permutation(len(table))[:_READ]
-    plan = [
-        some[own] for own in plan_batches(table.lengths[some], corridor.options.training.batch_size, None)
+    drawn, more = captions_to_read(table, corridor.vocabulary, known, options.seed)
+    plans = [
+        [chosen[own] for own in plan_batches(table.lengths[chosen], options.batch_size, None)]
+        for chosen in (np.concatenate([drawn, more]), drawn)
     ]
-
-    def batches() -> Batches:
-        return teacher_forcing_batches(table, corridor.store, corridor.layer, plan)
-
-    begin_new_tokens(decoder, len(corridor.start.bundle.vocabulary), counts, batches)
+    every, sample = (
+        partial(teacher_forcing_batches, table, corridor.store, corridor.layer, plan) for plan in plans
+    )
+    steps = PASSES // 2 * sum(map(len, plans))
+    with progress.stage("reading captions with new tokens", steps, "batches") as stage:
+        begin_new_tokens(decoder, known, counts, every, sample, stage)
 
 
 def _frequencies(corridor: Corridor, table: CaptionTable) -> list[int]:

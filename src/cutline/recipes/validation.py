@@ -76,7 +76,8 @@ def validate_start(corridor: Corridor, validator: Validator, progress: Progress)
 def tell_gain(before: float | None, history: Sequence[EpochRecord], progress: Progress) -> None:
     """Say when no epoch was better than the model that training started from."""
     best = max((record.cider_d for record in history), default=0.0)
-    if before is not None and best <= before:
+    # A start that knew nothing of these captions has nothing to keep.
+    if before and history and best <= before:
         progress.note(
             "no epoch wrote better val captions than the model that training started from (CIDEr-D "
             f"{before:.1f}, now {best:.1f}): a lower training.learning_rate or fewer epochs keep more of it"

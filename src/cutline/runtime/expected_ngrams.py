@@ -37,7 +37,8 @@ class ExpectedNgrams:
         weights: What each of M n-grams weighs along them, int8 (M, P), shorter n-grams first.
         steps: What 1 along each axis is worth, axes and weights taken together, float32 (P,).
         frequencies: Which n-grams these are and in how many training images each stands, as arrays of
-            ``cutline.metrics.DocumentFrequencies``.
+            ``cutline.metrics.DocumentFrequencies``. After a start from another model its images are among
+            them, and the new ones are counted several times where they are fewer.
 
     Example:
         >>> two = ExpectedNgrams(np.zeros(2, np.float32), np.ones(2, np.float32), np.eye(2, dtype=np.int8),
