@@ -1,20 +1,23 @@
 """A theme that a model has never seen: trained from nothing, against going on from that model.
 
     .venv/bin/python benchmarks/start_from.py flickr8k/captions.csv --images flickr8k/images --out theme \\
-        [--theme water] [--photos 250 1000] [--tuned 8] [--critical 8] [--critical-from-nothing 8] [--seeds 3]
+        [--theme water] [--photos 250 1000] [--few 250] [--many 1000] [--tuned 8] [--critical 8]
+        [--critical-from-nothing 8] [--seeds 3]
 
 A base is trained on all photos whose captions never name the theme. Then, for rising numbers of photos of
 which two captions at least name it, one model is trained from nothing and one from the base, on the same
 photos. Both are scored on the theme's other photos, of the val and of the train split, which neither training
 saw; which epoch is kept is decided on a hundred that are not scored. Scores are those of 3 beams without
 consensus, and of the captions that are chosen as the preset does. p is that of ``cutline score --against``,
-or, with several seeds, of which an image counts with the mean, that of ``mean_of_seeds.py``.
+or, with several seeds, of which an image counts with the mean, that of ``mean_of_seeds.py``. At last few
+photos from the base are compared with many from nothing; ``--photos`` without a number leaves the rest out.
 
 With ``--tuned``, both the base and the models from nothing have the last two stages of their encoder trained,
 too, for so many epochs behind the others. A start keeps the encoder of its base: what the base learned of
-captions is of its features. Trainings from the base have fewer epochs, a lower learning rate, and every
-second time mirrored photos; with ``--critical`` they end with so many epochs on the score of their own
-captions, with ``--critical-from-nothing`` the others do. The base has one seed, the first.
+captions is of its features. Trainings from the base have fewer epochs and a lower learning rate; with
+``--critical`` they end with so many epochs on the score of their own captions, with
+``--critical-from-nothing`` the others do. Both see every second photo mirrored, but for those from nothing with
+``--tuned``, which do so while their encoder learns. The base has one seed, the first.
 
 Everything lies in a folder of the theme's name in that of ``--out``, or of its name and the epochs of
 ``--tuned``; what is finished there is not trained again.
@@ -62,6 +65,7 @@ THEMES: Final = {
 EPOCHS: Final = {50: 30, 100: 30, 250: 20, 500: 15, 1000: 12}
 """Train photos of the theme → epochs of a training from nothing."""
 _EPOCHS_OF_START: Final = 3
+"""At a rate of 2e-4 the loss on the hundred photos of the theme rose from the fourth epoch on."""
 CHOOSING: Final = 100
 """Photos of the theme on which the epoch is chosen."""
 
@@ -117,7 +121,10 @@ def write_table(path: Path, rows: Iterable[Row]) -> None:
 
 def trained(rows: list[Row], images: Path, run: Path, options: Mapping[str, Any]) -> None:
     """Train a run on rows unless it is there."""
-    if (run / "report-done").exists():
+    done, wanted = run / "options.json", json.dumps(dict(options), sort_keys=True)
+    if done.exists():
+        if done.read_text(encoding="utf-8") != wanted:
+            raise SystemExit(f"{run}: was trained with other options; delete it, or name another --out")
         return
     table = run.with_suffix(".csv")
     write_table(table, rows)
@@ -126,7 +133,7 @@ def trained(rows: list[Row], images: Path, run: Path, options: Mapping[str, Any]
     )
     if found.interrupted:
         raise KeyboardInterrupt
-    write_text(run / "report-done", "")
+    write_text(done, wanted)
 
 
 def scored(run: Path, way: str, other: Path | None = None) -> ScoreReport:
@@ -164,6 +171,8 @@ def main() -> None:
     )
     parser.add_argument("--critical-from-nothing", type=int, default=0, help="and behind those from nothing")
     parser.add_argument("--photos", type=int, nargs="*", choices=EPOCHS, default=list(EPOCHS))
+    parser.add_argument("--few", type=int, choices=EPOCHS, default=250)
+    parser.add_argument("--many", type=int, choices=EPOCHS, default=1000)
     parser.add_argument("--seeds", type=int, default=1, help="of every training but the base's")
     asked = parser.parse_args()
     with asked.table.open(newline="", encoding="utf-8") as stream:
@@ -182,7 +191,10 @@ def main() -> None:
     print(f"base as it is, CIDEr-D / BLEU-4 of {found[0].images} photos: {told}")
     print("| photos | captions | from nothing | from the base | p |\n| --- | --- | --- | --- | --- |")
     starts = {
-        "nothing": {**fine_tuned, "self_critical.epochs": asked.critical_from_nothing},
+        "nothing": {
+            **(fine_tuned or {"training.flip": "auto"}),
+            "self_critical.epochs": asked.critical_from_nothing,
+        },
         "base": {
             "start.model": str(base),
             "training.epochs": _EPOCHS_OF_START,
@@ -191,25 +203,26 @@ def main() -> None:
             "self_critical.epochs": asked.critical,
         },
     }
-    runs: dict[tuple[str, int], list[Path]] = {}
+
+    def runs(start: str, photos: int) -> list[Path]:
+        options, found = starts[start], []
+        for seed in range(asked.seeds):
+            run = folder / _name(start, photos, int(options["self_critical.epochs"]), seed)
+            common = {"training.epochs": EPOCHS[photos], "training.batch_size": 32, "training.seed": seed}
+            trained(fewer(inside, photos), asked.images, run, {**_PLAIN, **common, **options})
+            captioned(run, run.with_suffix(".csv"), asked.images)
+            found.append(run)
+        return found
+
     for photos in asked.photos:
-        for start, options in starts.items():
-            runs[start, photos] = own = []
-            for seed in range(asked.seeds):
-                run = folder / _name(start, photos, int(options["self_critical.epochs"]), seed)
-                common = {"training.epochs": EPOCHS[photos], "training.batch_size": 32, "training.seed": seed}
-                trained(fewer(inside, photos), asked.images, run, {**_PLAIN, **common, **options})
-                captioned(run, run.with_suffix(".csv"), asked.images)
-                own.append(run)
+        pair = runs("nothing", photos), runs("base", photos)
         for way in WAYS:
-            cells = (photos, way, *_against(runs["nothing", photos], runs["base", photos], way))
-            print(f"| {' | '.join(map(str, cells))} |", flush=True)
-    few, many = 250, max(asked.photos)
-    if few in asked.photos and many > few:
-        print(f"from the base with {few} against from nothing with {many}:")
-        for way in WAYS:
-            one, other, p = _against(runs["nothing", many], runs["base", few], way)
-            print(f"{way}: {other} against {one}, p = {p}")
+            print(f"| {' | '.join((str(photos), way, *_against(*pair, way)))} |", flush=True)
+    pair = runs("nothing", asked.many), runs("base", asked.few)
+    print(f"from the base with {asked.few} against from nothing with {asked.many}:")
+    for way in WAYS:
+        one, other, p = _against(*pair, way)
+        print(f"{way}: {other} against {one}, p = {p}")
 
 
 def _name(start: str, photos: int, critical: int, seed: int) -> str:

@@ -68,7 +68,14 @@ def test_a_theme_is_named_by_whole_words(theme, named, not_named):
     assert not any(found.search(caption) for caption in not_named)
 
 
-def test_runs_with_other_options_lie_in_other_folders():
+def test_a_run_with_other_options_is_not_taken_for_one_with_these(tmp_path):
+    run = tmp_path / "run"
+    write_json(run / "options.json", {})
+    with pytest.raises(SystemExit, match="other options"):
+        start_from.trained([], tmp_path, run, {"training.learning_rate": 5e-4})
+
+
+def test_seeds_and_passes_lie_in_other_folders():
     found = [start_from._name("base", 250, critical, seed) for critical in (0, 8) for seed in (0, 1)]
     assert found == ["base-250", "base-250-seed-1", "base-250-critical-8", "base-250-critical-8-seed-1"]
 
