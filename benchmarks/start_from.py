@@ -16,8 +16,8 @@ With ``--tuned``, both the base and the models from nothing have the last two st
 too, for so many epochs behind the others. A start keeps the encoder of its base: what the base learned of
 captions is of its features. Trainings from the base have fewer epochs and a lower learning rate; with
 ``--critical`` they end with so many epochs on the score of their own captions, with
-``--critical-from-nothing`` the others do. Both see every second photo mirrored, but for those from nothing with
-``--tuned``, which do so while their encoder learns. The base has one seed, the first.
+``--critical-from-nothing`` the others do. Both see every second photo mirrored; those from nothing with
+``--tuned`` only while their encoder learns. The base has one seed, the first.
 
 Everything lies in a folder of the theme's name in that of ``--out``, or of its name and the epochs of
 ``--tuned``; what is finished there is not trained again.
