@@ -202,7 +202,7 @@ def test_ngrams_are_as_common_as_among_the_new_images_and_those_of_the_start_ali
     both = adapted(start, read, new)
     assert both is not None
     found = DocumentFrequencies.from_arrays(both.frequencies)
-    times = len(known) // len(new)
+    times = round(len(known) / len(new))
     assert times > 1
     assert (found.images, found.count("boat")) == (len(known) + times * len(new), times * len(new))
     before = DocumentFrequencies.from_arrays(start.frequencies)

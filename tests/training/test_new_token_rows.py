@@ -17,7 +17,7 @@ from cutline.training import new_token_rows
 from cutline.training.new_token_rows import PASSES, begin_new_tokens, captions_to_read
 
 KNOWN, ADDED = 9, 3
-START, END, DOG, CAT, RUNS = 2, 3, 4, 5, 6
+START, END, DOG, CAT = 2, 3, 4, 5
 WOLF, SITS, NEVER = KNOWN, KNOWN + 1, KNOWN + 2
 CAPTIONS = np.array([[START, WOLF, SITS, END], [START, DOG, SITS, END], [START, WOLF, END, 0]], np.int32)
 COUNTS = [0, 0, 0, 30, 10, 0, 0, 0, 0, 20, 20, 10]

@@ -87,17 +87,19 @@ def begin_new_tokens(
         FeatureStoreError: The features cannot be read.
         MemoryError: A batch does not fit.
     """
+    added = len(counts) - known
+    with plain_errors():
+        places = sum(int(np.count_nonzero(weights)) for _, _, weights in sample())
     for _ in range(PASSES // 2):
-        shares, places = np.zeros((len(counts) - known, known), np.float32), 0
+        shares = np.zeros((added, known), np.float32)
         for logits, targets in _read(decoder, batches(), stage):
-            places += len(targets)
             new = targets >= known
             chances = _softmax(logits[new, len(SPECIALS) : known])
             np.add.at(shares[:, len(SPECIALS) :], targets[new] - known, chances)
         found = np.flatnonzero(shares.sum(axis=1))
         assign_arrays(decoder, with_blended_tokens(decoder_arrays(decoder), known + found, shares[found]))
         # Drawn: of captions of one length every so-manieth place would always be the same word of each.
-        chance, kept = np.random.default_rng(0), min(1.0, _CELLS / (places * len(shares)))
+        chance, kept = np.random.default_rng(0), min(1.0, _CELLS / (places * added))
         odds = [
             _odds(logits[chance.random(len(logits)) < kept], known)
             for logits, _ in _read(decoder, sample(), stage)
