@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/start_from.py flickr8k/captions.csv --images flickr8k/images --out theme \\
         [--theme water] [--photos 250 1000] [--few 250] [--many 1000] [--tuned 8] [--critical 8]
-        [--critical-from-nothing 8] [--seeds 3]
+        [--critical-from-nothing 8] [--seeds 3] [--folds 2]
 
 A base is trained on all photos whose captions never name the theme. Then, for rising numbers of photos of
 which two captions at least name it, one model is trained from nothing and one from the base, on the same
@@ -11,6 +11,10 @@ saw; which epoch is kept is decided on a hundred that are not scored. Scores are
 consensus, and of the captions that are chosen as the preset does. p is that of ``cutline score --against``;
 of several seeds an image counts with the mean, as in ``mean_of_seeds.py``. At last few photos from the base
 are compared with many from nothing; ``--photos`` without a number leaves the rest out.
+
+With ``--folds``, all this is done so many times with other photos of the theme: what was scored in one fold
+is trained on in the next. No photo is scored twice, nor by a model that was trained on it; the photos of all
+folds are then compared as one set.
 
 With ``--tuned``, both the base and the models from nothing have the last two stages of their encoder trained,
 too, for so many epochs behind the others. A start keeps the encoder of its base: what the base learned of
@@ -39,7 +43,6 @@ from cutline.files import write_text
 from cutline.metrics import Scorer, compare_seeds
 from cutline.models.presets import PRESETS
 from cutline.recipes.evaluate import evaluate
-from cutline.recipes.score import ScoreOptions, score_files
 from cutline.recipes.train import train
 from cutline.records import Scores
 
@@ -78,29 +81,38 @@ WAYS: Final[Mapping[str, Mapping[str, Any] | None]] = {
 _PLAIN: Final = {"self_critical.epochs": 0, "decoding.beam_size": 3, "decoding.consensus": 0}
 
 
-def themed(rows: Iterable[Row], theme: re.Pattern[str]) -> tuple[list[Row], list[Row]]:
+def themed(rows: Iterable[Row], theme: re.Pattern[str], fold: int = 0) -> tuple[list[Row], list[Row]]:
     """Return the rows of images that never name the theme, and of those that do so in two captions.
 
     Args:
         rows: Image, caption and split (``"train"`` or ``"val"``).
         theme: What captions of the theme hold.
+        fold: Which photos of the theme are for what.
 
     Returns:
-        The first keep their splits. Of the second, the first thousand train images by name are ``"train"``,
-        the next hundred ``"val"``; all others are ``"test"``, val images too.
+        The first keep their splits. Of the second, train images by name and behind them val images, the first
+        thousand are ``"train"``, the next hundred ``"val"``, all others ``"test"``. Every further fold begins
+        with what the fold before it scores.
+
+    Raises:
+        ValueError: With so many folds an image would be scored twice.
     """
     by_image: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         by_image[row[0]].append(row)
     named = {image: sum(bool(theme.search(row[1])) for row in own) for image, own in by_image.items()}
     without = [row for image, own in by_image.items() if not named[image] for row in own]
+    images = sorted(
+        (image for image, times in named.items() if times > 1),
+        key=lambda image: (by_image[image][0][2] != "train", image),
+    )
+    scored = len(images) - max(EPOCHS) - CHOOSING
+    if (fold + 1) * scored > len(images):
+        raise ValueError(f"fold {fold}: of {len(images)} photos of the theme each fold scores {scored}")
+    images = images[-fold * scored :] + images[: -fold * scored] if fold else images
     inside: list[Row] = []
-    count = 0
-    for image in sorted(image for image, times in named.items() if times > 1):
-        split = "test"
-        if by_image[image][0][2] == "train":
-            split = "train" if count < max(EPOCHS) else "val" if count < max(EPOCHS) + CHOOSING else "test"
-            count += 1
+    for place, image in enumerate(images):
+        split = "train" if place < max(EPOCHS) else "val" if place < max(EPOCHS) + CHOOSING else "test"
         inside += [(image, caption, split) for _, caption, _ in by_image[image]]
     return without, inside
 
@@ -136,10 +148,9 @@ def trained(rows: list[Row], images: Path, run: Path, options: Mapping[str, Any]
     write_text(done, wanted)
 
 
-def scored(run: Path, way: str) -> Scores:
-    """Score a run's captions of one of :data:`WAYS` for the theme's photos."""
-    options = ScoreOptions(split="test")
-    return score_files(_captions(run, way), run.with_suffix(".csv"), options=options).hypotheses.scores
+def scored(runs: list[Path], way: str) -> Scores:
+    """Score captions of one of :data:`WAYS` for the theme's photos, of all folds."""
+    return Scorer(_references(runs)).score(_texts(runs, way))
 
 
 def captioned(run: Path, table: Path, images: Path, out: Path | None = None) -> None:
@@ -173,18 +184,24 @@ def main() -> None:
     parser.add_argument("--few", type=int, choices=EPOCHS, default=250)
     parser.add_argument("--many", type=int, choices=EPOCHS, default=1000)
     parser.add_argument("--seeds", type=int, default=1, help="of every training but the base's")
+    parser.add_argument("--folds", type=int, default=1, help="how often with other photos of the theme")
     asked = parser.parse_args()
     with asked.table.open(newline="", encoding="utf-8") as stream:
         rows = [(row["image"], row["caption"], row["split"]) for row in csv.DictReader(stream)]
-    without, inside = themed(rows, THEMES[asked.theme])
+    try:
+        folds = [themed(rows, THEMES[asked.theme], fold) for fold in range(asked.folds)]
+    except ValueError as problem:
+        parser.error(str(problem))
     folder = asked.out / (f"{asked.theme}-tuned-{asked.tuned}" if asked.tuned else asked.theme)
     folder.mkdir(parents=True, exist_ok=True)
-    base, unchanged = folder / "base", folder / "unchanged"
+    base = folder / "base"
     # Runs that were begun without keep the options they have.
     fine_tuned = {"fine_tune.epochs": asked.tuned, "fine_tune.stages": "last_two"} if asked.tuned else {}
-    trained(without, asked.images, base, {**_PLAIN, **fine_tuned, "training.epochs": asked.base_epochs})
-    write_table(unchanged.with_suffix(".csv"), inside)
-    captioned(base, unchanged.with_suffix(".csv"), asked.images, unchanged)
+    trained(folds[0][0], asked.images, base, {**_PLAIN, **fine_tuned, "training.epochs": asked.base_epochs})
+    unchanged = [folder / _name("unchanged", fold=fold) for fold in range(asked.folds)]
+    for out, (_, inside) in zip(unchanged, folds, strict=True):
+        write_table(out.with_suffix(".csv"), inside)
+        captioned(base, out.with_suffix(".csv"), asked.images, out)
     found = [scored(unchanged, way) for way in WAYS]
     told = "; ".join(f"{way}: {_told(scores)}" for way, scores in zip(WAYS, found, strict=True))
     print(f"base as it is, CIDEr-D / BLEU-4 of {found[0].images} photos: {told}")
@@ -203,14 +220,17 @@ def main() -> None:
         },
     }
 
-    def runs(start: str, photos: int) -> list[Path]:
+    def runs(start: str, photos: int) -> list[list[Path]]:
         options, found = starts[start], []
         for seed in range(asked.seeds):
-            run = folder / _name(start, photos, int(options["self_critical.epochs"]), seed)
             common = {"training.epochs": EPOCHS[photos], "training.batch_size": 32, "training.seed": seed}
-            trained(fewer(inside, photos), asked.images, run, {**_PLAIN, **common, **options})
-            captioned(run, run.with_suffix(".csv"), asked.images)
-            found.append(run)
+            of_seed = []
+            for fold, (_, inside) in enumerate(folds):
+                run = folder / _name(start, photos, int(options["self_critical.epochs"]), seed, fold)
+                trained(fewer(inside, photos), asked.images, run, {**_PLAIN, **common, **options})
+                captioned(run, run.with_suffix(".csv"), asked.images)
+                of_seed.append(run)
+            found.append(of_seed)
         return found
 
     for photos in asked.photos:
@@ -224,15 +244,16 @@ def main() -> None:
         print(f"{way}: {other} against {one}, p = {p}")
 
 
-def _name(start: str, photos: int, critical: int, seed: int) -> str:
-    parts = [start, str(photos), *(["critical", str(critical)] if critical else [])]
-    return "-".join([*parts, *(["seed", str(seed)] if seed else [])])
+def _name(start: str, photos: int | None = None, critical: int = 0, seed: int = 0, fold: int = 0) -> str:
+    parts = [start, *([] if photos is None else [str(photos)])]
+    numbers = {"critical": critical, "seed": seed, "fold": fold}
+    return "-".join([*parts, *(f"{name}-{number}" for name, number in numbers.items() if number)])
 
 
-def _against(first: list[Path], second: list[Path], way: str) -> tuple[str, str, str]:
-    """Return the means over seeds of both sides, and the chance of such a difference."""
-    texts = [[_texts(_captions(run, way)) for run in side] for side in (first, second)]
-    found = compare_seeds(_scorer(first[0].with_suffix(".csv")), *texts)
+def _against(first: list[list[Path]], second: list[list[Path]], way: str) -> tuple[str, str, str]:
+    """Return the means over seeds of both sides, runs of all folds each, and the chance of the difference."""
+    texts = [[_texts(runs, way) for runs in side] for side in (first, second)]
+    found = compare_seeds(Scorer(_references(first[0])), *texts)
     cider_d, bleu_4 = found["cider_d"], found["bleu_4"]
     gap = f"{cider_d.difference:+.1f} ± {cider_d.half_width:.1f}"
     return (
@@ -242,19 +263,21 @@ def _against(first: list[Path], second: list[Path], way: str) -> tuple[str, str,
     )
 
 
-def _texts(captions: Path) -> dict[str, str]:
-    rows = json.loads(captions.read_text(encoding="utf-8"))
+def _texts(runs: list[Path], way: str) -> dict[str, str]:
+    """Return every fold's captions of the photos that it scores."""
+    rows = [row for run in runs for row in json.loads(_captions(run, way).read_text(encoding="utf-8"))]
     return {row["image_id"]: row["caption"] for row in rows}
 
 
-def _scorer(table: Path) -> Scorer:
-    """Return a scorer with the captions of a table's test images."""
-    references: dict[str, list[str]] = defaultdict(list)
-    with table.open(newline="", encoding="utf-8") as stream:
-        for row in csv.DictReader(stream):
-            if row["split"] == "test":
-                references[row["image"]].append(row["caption"])
-    return Scorer(references)
+def _references(runs: list[Path]) -> dict[str, list[str]]:
+    """Return the captions in the tables of every fold of the photos that it scores."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for run in runs:
+        with run.with_suffix(".csv").open(newline="", encoding="utf-8") as stream:
+            for row in csv.DictReader(stream):
+                if row["split"] == "test":
+                    found[row["image"]].append(row["caption"])
+    return found
 
 
 def _told(scores: Scores) -> str:
