@@ -270,12 +270,14 @@ def _texts(runs: list[Path], way: str) -> dict[str, str]:
 
 
 def _references(runs: list[Path]) -> dict[str, list[str]]:
-    """Return the captions in the tables of every fold of the photos that it scores."""
+    """Return the captions in the tables of every fold of the photos that it captioned."""
     found: dict[str, list[str]] = defaultdict(list)
     for run in runs:
+        # Of a file under two names only one has a caption.
+        captioned = _texts([run], next(iter(WAYS)))
         with run.with_suffix(".csv").open(newline="", encoding="utf-8") as stream:
             for row in csv.DictReader(stream):
-                if row["split"] == "test":
+                if row["split"] == "test" and row["image"] in captioned:
                     found[row["image"]].append(row["caption"])
     return found
 

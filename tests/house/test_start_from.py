@@ -121,7 +121,8 @@ def test_two_sides_are_compared_over_all_photos_of_the_theme_that_are_scored(tmp
     for side, own in runs.items():
         for fold, run in ((fold, run) for of_seed in own for fold, run in enumerate(of_seed)):
             rows = [(f"{fold}-{number}.png", f"a red dot on field {number}", "test") for number in range(20)]
-            start_from.write_table(run.with_suffix(".csv"), [*rows, ("other.png", "never scored", "train")])
+            not_scored = [("other.png", "a train image", "train"), ("copy.png", "the same file", "test")]
+            start_from.write_table(run.with_suffix(".csv"), [*rows, *not_scored])
             texts = [
                 {"image_id": image, "caption": caption if side == "good" else "snow"}
                 for image, caption, _ in rows
