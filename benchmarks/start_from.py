@@ -14,7 +14,7 @@ are compared with many from nothing; ``--photos`` without a number leaves the re
 
 With ``--folds``, all this is done so many times with other photos of the theme: what was scored in one fold
 is trained on in the next. No photo is scored twice, nor by a model that was trained on it; the photos of all
-folds are then compared as one set.
+folds are then compared as one set, and at last alone as well.
 
 With ``--tuned``, both the base and the models from nothing have the last two stages of their encoder trained,
 too, for so many epochs behind the others. A start keeps the encoder of its base: what the base learned of
@@ -240,8 +240,15 @@ def main() -> None:
     pair = runs("nothing", asked.many), runs("base", asked.few)
     print(f"from the base with {asked.few} against from nothing with {asked.many}:")
     for way in WAYS:
-        one, other, p = _against(*pair, way)
-        print(f"{way}: {other} against {one}, p = {p}")
+        print(f"{way}: {_in_words(pair, way)}")
+        for fold in range(asked.folds) if asked.folds > 1 else ():
+            alone = tuple([[runs[fold]] for runs in side] for side in pair)
+            print(f"{way}, fold {fold} alone: {_in_words(alone, way)}")
+
+
+def _in_words(pair: tuple[list[list[Path]], ...], way: str) -> str:
+    one, other, p = _against(*pair, way)
+    return f"{other} against {one}, p = {p}"
 
 
 def _name(start: str, photos: int | None = None, critical: int = 0, seed: int = 0, fold: int = 0) -> str:
