@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/start_from.py flickr8k/captions.csv --images flickr8k/images --out theme \\
         [--theme water] [--photos 250 1000] [--few 250] [--many 1000] [--tuned 8] [--critical 8]
-        [--critical-from-nothing 8] [--seeds 3] [--folds 2]
+        [--critical-from-nothing 8] [--seeds 3] [--rounds 3]
 
 A base is trained on all photos whose captions never name the theme. Then, for rising numbers of photos of
 which two captions at least name it, one model is trained from nothing and one from the base, on the same
@@ -12,9 +12,11 @@ consensus, and of the captions that are chosen as the preset does. p is that of 
 of several seeds an image counts with the mean, as in ``mean_of_seeds.py``. At last few photos from the base
 are compared with many from nothing; ``--photos`` without a number leaves the rest out.
 
-With ``--folds``, all this is done so many times with other photos of the theme: what was scored in one fold
-is trained on in the next. No photo is scored twice, nor by a model that was trained on it; the photos of all
-folds are then compared as one set, and at last alone as well.
+With ``--rounds``, all but the base is trained so many times, on other photos of the theme: what one round
+scores is what the next one trains on first. No photo is scored twice, nor by a model that was trained on
+it; the photos of all rounds are compared as one set. At last every round is compared by itself, and those
+of all but the first together, without the hundred that choose in the first: with the first, people decide
+how models are trained.
 
 With ``--tuned``, both the base and the models from nothing have the last two stages of their encoder trained,
 too, for so many epochs behind the others. A start keeps the encoder of its base: what the base learned of
@@ -35,7 +37,7 @@ import io
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -73,6 +75,8 @@ CHOOSING: Final = 100
 """Photos of the theme on which the epoch is chosen."""
 
 Row = tuple[str, str, str]
+Runs = list[list[Path]]
+"""Of every seed the runs of all rounds."""
 WAYS: Final[Mapping[str, Mapping[str, Any] | None]] = {
     "3 beams": None,
     "voted on": PRESETS["attend"]["decoding"],
@@ -81,21 +85,21 @@ WAYS: Final[Mapping[str, Mapping[str, Any] | None]] = {
 _PLAIN: Final = {"self_critical.epochs": 0, "decoding.beam_size": 3, "decoding.consensus": 0}
 
 
-def themed(rows: Iterable[Row], theme: re.Pattern[str], fold: int = 0) -> tuple[list[Row], list[Row]]:
+def themed(rows: Iterable[Row], theme: re.Pattern[str], round_: int = 0) -> tuple[list[Row], list[Row]]:
     """Return the rows of images that never name the theme, and of those that do so in two captions.
 
     Args:
         rows: Image, caption and split (``"train"`` or ``"val"``).
         theme: What captions of the theme hold.
-        fold: Which photos of the theme are for what.
+        round_: Number of the round, from 0.
 
     Returns:
         The first keep their splits. Of the second, train images by name and behind them val images, the first
-        thousand are ``"train"``, the next hundred ``"val"``, all others ``"test"``. Every further fold begins
-        with what the fold before it scores.
+        thousand are ``"train"``, the next hundred ``"val"``, all others ``"test"``. A further round begins
+        with what the round before it scores, and leaves out what would be scored again.
 
     Raises:
-        ValueError: With so many folds an image would be scored twice.
+        ValueError: The theme has too few images, or all of them were scored in the rounds before.
     """
     by_image: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
@@ -106,14 +110,18 @@ def themed(rows: Iterable[Row], theme: re.Pattern[str], fold: int = 0) -> tuple[
         (image for image, times in named.items() if times > 1),
         key=lambda image: (by_image[image][0][2] != "train", image),
     )
-    scored = len(images) - max(EPOCHS) - CHOOSING
-    if (fold + 1) * scored > len(images):
-        raise ValueError(f"fold {fold}: of {len(images)} photos of the theme each fold scores {scored}")
-    images = images[-fold * scored :] + images[: -fold * scored] if fold else images
+    needed = max(EPOCHS) + CHOOSING
+    begin = len(images) - round_ * (len(images) - needed)
+    if len(images) <= needed:
+        raise ValueError(f"{len(images)} photos of the theme; more than {needed} are needed")
+    if begin <= 0:
+        raise ValueError(f"{round_} rounds score every photo of the theme; ask for no more")
+    before = set(images[begin:])
     inside: list[Row] = []
-    for place, image in enumerate(images):
-        split = "train" if place < max(EPOCHS) else "val" if place < max(EPOCHS) + CHOOSING else "test"
-        inside += [(image, caption, split) for _, caption, _ in by_image[image]]
+    for place, image in enumerate(images[begin:] + images[:begin]):
+        split = "train" if place < max(EPOCHS) else "val" if place < needed else "test"
+        if split != "test" or image not in before:
+            inside += [(image, caption, split) for _, caption, _ in by_image[image]]
     return without, inside
 
 
@@ -134,11 +142,13 @@ def write_table(path: Path, rows: Iterable[Row]) -> None:
 def trained(rows: list[Row], images: Path, run: Path, options: Mapping[str, Any]) -> None:
     """Train a run on rows unless it is there."""
     done, wanted = run / "options.json", json.dumps(dict(options), sort_keys=True)
-    if done.exists():
-        if done.read_text(encoding="utf-8") != wanted:
-            raise SystemExit(f"{run}: was trained with other options; delete it, or name another --out")
-        return
     table = run.with_suffix(".csv")
+    if done.exists():
+        if done.read_text(encoding="utf-8") != wanted or sorted(_read(table)) != sorted(rows):
+            raise SystemExit(
+                f"{run}: was trained with other options or captions; delete it, or name another --out"
+            )
+        return
     write_table(table, rows)
     found = train(
         table, "attend", run, images=images, overrides=dict(options), resume=(run / "config.toml").exists()
@@ -148,9 +158,15 @@ def trained(rows: list[Row], images: Path, run: Path, options: Mapping[str, Any]
     write_text(done, wanted)
 
 
+def _read(table: Path) -> list[Row]:
+    with table.open(newline="", encoding="utf-8") as stream:
+        return [(row["image"], row["caption"], row["split"]) for row in csv.DictReader(stream)]
+
+
 def scored(runs: list[Path], way: str) -> Scores:
-    """Score captions of one of :data:`WAYS` for the theme's photos, of all folds."""
-    return Scorer(_references(runs)).score(_texts(runs, way))
+    """Score captions of one of :data:`WAYS` for the theme's photos, those of all rounds."""
+    references = _references(runs)
+    return Scorer(references).score(_texts(runs, way, references))
 
 
 def captioned(run: Path, table: Path, images: Path, out: Path | None = None) -> None:
@@ -168,6 +184,56 @@ def _captions(folder: Path, way: str) -> Path:
 
 def main() -> None:
     """Train, score, print."""
+    parser = _parser()
+    asked = parser.parse_args()
+    if min(asked.rounds, asked.seeds) < 1:
+        parser.error("--rounds and --seeds are 1 or more")
+    rows = _read(asked.table)
+    try:
+        rounds = [themed(rows, THEMES[asked.theme], number) for number in range(asked.rounds)]
+    except ValueError as problem:
+        parser.error(str(problem))
+    folder = asked.out / (f"{asked.theme}-tuned-{asked.tuned}" if asked.tuned else asked.theme)
+    folder.mkdir(parents=True, exist_ok=True)
+    base = folder / "base"
+    # Runs that were begun without keep the options they have.
+    fine_tuned = {"fine_tune.epochs": asked.tuned, "fine_tune.stages": "last_two"} if asked.tuned else {}
+    trained(rounds[0][0], asked.images, base, {**_PLAIN, **fine_tuned, "training.epochs": asked.base_epochs})
+    tables = [inside for _, inside in rounds]
+    _tell_unchanged(base, tables, asked.images)
+    from_nothing = {
+        **(fine_tuned or {"training.flip": "auto"}),
+        "self_critical.epochs": asked.critical_from_nothing,
+    }
+    from_base = {
+        "start.model": str(base),
+        "training.epochs": _EPOCHS_OF_START,
+        "training.learning_rate": asked.learning_rate,
+        "training.flip": "auto",
+        "self_critical.epochs": asked.critical,
+    }
+
+    def both(photos: int, started: int) -> tuple[Runs, Runs]:
+        """Return what was trained on so many photos from nothing, and on so many from the base."""
+        return (
+            _trained_runs(folder / f"nothing-{photos}", photos, tables, from_nothing, asked),
+            _trained_runs(folder / f"base-{started}", started, tables, from_base, asked),
+        )
+
+    print("| photos | captions | from nothing | from the base | p |\n| --- | --- | --- | --- | --- |")
+    for photos in asked.photos:
+        pair = both(photos, photos)
+        for way in WAYS:
+            print(f"| {' | '.join((str(photos), way, *_against(*pair, way)))} |", flush=True)
+    pair = both(asked.many, asked.few)
+    print(f"from the base with {asked.few} against from nothing with {asked.many}:")
+    for way in WAYS:
+        print(f"{way}: {_in_words(pair, way)}")
+        if len(tables) > 1:
+            _tell_rounds(pair, way, tables)
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("table", type=Path, help="image, caption and split")
     parser.add_argument("--images", type=Path, required=True)
@@ -184,83 +250,63 @@ def main() -> None:
     parser.add_argument("--few", type=int, choices=EPOCHS, default=250)
     parser.add_argument("--many", type=int, choices=EPOCHS, default=1000)
     parser.add_argument("--seeds", type=int, default=1, help="of every training but the base's")
-    parser.add_argument("--folds", type=int, default=1, help="how often with other photos of the theme")
-    asked = parser.parse_args()
-    with asked.table.open(newline="", encoding="utf-8") as stream:
-        rows = [(row["image"], row["caption"], row["split"]) for row in csv.DictReader(stream)]
-    try:
-        folds = [themed(rows, THEMES[asked.theme], fold) for fold in range(asked.folds)]
-    except ValueError as problem:
-        parser.error(str(problem))
-    folder = asked.out / (f"{asked.theme}-tuned-{asked.tuned}" if asked.tuned else asked.theme)
-    folder.mkdir(parents=True, exist_ok=True)
-    base = folder / "base"
-    # Runs that were begun without keep the options they have.
-    fine_tuned = {"fine_tune.epochs": asked.tuned, "fine_tune.stages": "last_two"} if asked.tuned else {}
-    trained(folds[0][0], asked.images, base, {**_PLAIN, **fine_tuned, "training.epochs": asked.base_epochs})
-    unchanged = [folder / _name("unchanged", fold=fold) for fold in range(asked.folds)]
-    for out, (_, inside) in zip(unchanged, folds, strict=True):
+    parser.add_argument("--rounds", type=int, default=1, help="with other photos of the theme each")
+    return parser
+
+
+def _tell_unchanged(base: Path, tables: list[list[Row]], images: Path) -> None:
+    """Print the scores of the base as it is."""
+    places = [base.with_name(_numbered("unchanged", round=number)) for number in range(len(tables))]
+    for out, inside in zip(places, tables, strict=True):
         write_table(out.with_suffix(".csv"), inside)
-        captioned(base, out.with_suffix(".csv"), asked.images, out)
-    found = [scored(unchanged, way) for way in WAYS]
+        captioned(base, out.with_suffix(".csv"), images, out)
+    found = [scored(places, way) for way in WAYS]
     told = "; ".join(f"{way}: {_told(scores)}" for way, scores in zip(WAYS, found, strict=True))
     print(f"base as it is, CIDEr-D / BLEU-4 of {found[0].images} photos: {told}")
-    print("| photos | captions | from nothing | from the base | p |\n| --- | --- | --- | --- | --- |")
-    starts = {
-        "nothing": {
-            **(fine_tuned or {"training.flip": "auto"}),
-            "self_critical.epochs": asked.critical_from_nothing,
-        },
-        "base": {
-            "start.model": str(base),
-            "training.epochs": _EPOCHS_OF_START,
-            "training.learning_rate": asked.learning_rate,
-            "training.flip": "auto",
-            "self_critical.epochs": asked.critical,
-        },
-    }
-
-    def runs(start: str, photos: int) -> list[list[Path]]:
-        options, found = starts[start], []
-        for seed in range(asked.seeds):
-            common = {"training.epochs": EPOCHS[photos], "training.batch_size": 32, "training.seed": seed}
-            of_seed = []
-            for fold, (_, inside) in enumerate(folds):
-                run = folder / _name(start, photos, int(options["self_critical.epochs"]), seed, fold)
-                trained(fewer(inside, photos), asked.images, run, {**_PLAIN, **common, **options})
-                captioned(run, run.with_suffix(".csv"), asked.images)
-                of_seed.append(run)
-            found.append(of_seed)
-        return found
-
-    for photos in asked.photos:
-        pair = runs("nothing", photos), runs("base", photos)
-        for way in WAYS:
-            print(f"| {' | '.join((str(photos), way, *_against(*pair, way)))} |", flush=True)
-    pair = runs("nothing", asked.many), runs("base", asked.few)
-    print(f"from the base with {asked.few} against from nothing with {asked.many}:")
-    for way in WAYS:
-        print(f"{way}: {_in_words(pair, way)}")
-        for fold in range(asked.folds) if asked.folds > 1 else ():
-            alone = tuple([[runs[fold]] for runs in side] for side in pair)
-            print(f"{way}, fold {fold} alone: {_in_words(alone, way)}")
 
 
-def _in_words(pair: tuple[list[list[Path]], ...], way: str) -> str:
-    one, other, p = _against(*pair, way)
-    return f"{other} against {one}, p = {p}"
+def _trained_runs(
+    run: Path, photos: int, tables: list[list[Row]], options: Mapping[str, Any], asked: argparse.Namespace
+) -> Runs:
+    """Return the runs of all seeds and rounds, which are trained and have captions."""
+    found: Runs = []
+    for seed in range(asked.seeds):
+        common = {"training.epochs": EPOCHS[photos], "training.batch_size": 32, "training.seed": seed}
+        found.append([])
+        for number, inside in enumerate(tables):
+            critical = int(options["self_critical.epochs"])
+            own = run.with_name(_numbered(run.name, critical=critical, seed=seed, round=number))
+            trained(fewer(inside, photos), asked.images, own, {**_PLAIN, **common, **options})
+            captioned(own, own.with_suffix(".csv"), asked.images)
+            found[-1].append(own)
+    return found
 
 
-def _name(start: str, photos: int | None = None, critical: int = 0, seed: int = 0, fold: int = 0) -> str:
-    parts = [start, *([] if photos is None else [str(photos)])]
-    numbers = {"critical": critical, "seed": seed, "fold": fold}
-    return "-".join([*parts, *(f"{name}-{number}" for name, number in numbers.items() if number)])
+def _numbered(name: str, **numbers: int) -> str:
+    """Return the name of a folder: the first seed, the first round and no passes have no number."""
+    return "-".join([name, *(f"{key}-{number}" for key, number in numbers.items() if number)])
 
 
-def _against(first: list[list[Path]], second: list[list[Path]], way: str) -> tuple[str, str, str]:
-    """Return the means over seeds of both sides, runs of all folds each, and the chance of the difference."""
-    texts = [[_texts(runs, way) for runs in side] for side in (first, second)]
-    found = compare_seeds(Scorer(_references(first[0])), *texts)
+def _tell_rounds(pair: tuple[Runs, Runs], way: str, tables: list[list[Row]]) -> None:
+    """Print the comparisons of every round by itself, and of what the first did not decide on."""
+    for number in range(len(tables)):
+        first, second = ([[runs[number]] for runs in side] for side in pair)
+        print(f"{way}, round {number} alone: {_in_words((first, second), way)}")
+    decided = {image for image, _, split in tables[0] if split == "val"}
+    first, second = ([runs[1:] for runs in side] for side in pair)
+    print(f"{way}, all but the first: {_in_words((first, second), way, decided)}")
+
+
+def _in_words(pair: tuple[Runs, Runs], way: str, without: Collection[str] = ()) -> str:
+    one, other, p = _against(*pair, way, without)
+    return f"{other} against {one}, p = {p}, {len(_references(pair[0][0], without))} photos"
+
+
+def _against(first: Runs, second: Runs, way: str, without: Collection[str] = ()) -> tuple[str, str, str]:
+    """Return the means over seeds of both sides, and p with the difference; some images may be left out."""
+    references = _references(first[0], without)
+    texts = [[_texts(runs, way, references) for runs in side] for side in (first, second)]
+    found = compare_seeds(Scorer(references), *texts)
     cider_d, bleu_4 = found["cider_d"], found["bleu_4"]
     gap = f"{cider_d.difference:+.1f} ± {cider_d.half_width:.1f}"
     return (
@@ -270,22 +316,26 @@ def _against(first: list[list[Path]], second: list[list[Path]], way: str) -> tup
     )
 
 
-def _texts(runs: list[Path], way: str) -> dict[str, str]:
-    """Return every fold's captions of the photos that it scores."""
-    rows = [row for run in runs for row in json.loads(_captions(run, way).read_text(encoding="utf-8"))]
+def _written(run: Path, way: str) -> dict[str, str]:
+    rows = json.loads(_captions(run, way).read_text(encoding="utf-8"))
     return {row["image_id"]: row["caption"] for row in rows}
 
 
-def _references(runs: list[Path]) -> dict[str, list[str]]:
-    """Return the captions in the tables of every fold of the photos that it captioned."""
+def _texts(runs: list[Path], way: str, images: Collection[str]) -> dict[str, str]:
+    """Return the captions of every round for those of the images that have one."""
+    found = {image: text for run in runs for image, text in _written(run, way).items()}
+    return {image: text for image, text in found.items() if image in images}
+
+
+def _references(runs: list[Path], without: Collection[str] = ()) -> dict[str, list[str]]:
+    """Return the captions by people of the photos that every round scores, but for some images."""
     found: dict[str, list[str]] = defaultdict(list)
     for run in runs:
         # Of a file under two names only one has a caption.
-        captioned = _texts([run], next(iter(WAYS)))
-        with run.with_suffix(".csv").open(newline="", encoding="utf-8") as stream:
-            for row in csv.DictReader(stream):
-                if row["split"] == "test" and row["image"] in captioned:
-                    found[row["image"]].append(row["caption"])
+        known = _written(run, next(iter(WAYS)))
+        for image, caption, split in _read(run.with_suffix(".csv")):
+            if split == "test" and image in known and image not in without:
+                found[image].append(caption)
     return found
 
 

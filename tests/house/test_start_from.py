@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from types import SimpleNamespace
 
 import pytest
 from benchmarks import start_from
 
-from cutline.files import write_json
+from cutline.errors import DataError
+from cutline.files import write_json, write_text
 
-SPLITS = ("train", "val", "test")
 BOATS = re.compile(r"\bboats?\b")
 
 
@@ -48,23 +49,43 @@ def test_photos_of_the_theme_are_trained_on_chosen_by_or_scored(rows):
     assert len(inside) == 8 * 3
 
 
-def test_a_further_fold_trains_on_what_was_scored_and_scores_other_photos(rows):
-    folds = [start_from.themed(rows, BOATS, fold)[1] for fold in (0, 1)]
-    images = [{split: [row[0] for row in fold if row[2] == split] for split in SPLITS} for fold in folds]
-    first, second = ({split: list(dict.fromkeys(own)) for split, own in found.items()} for found in images)
+def images_by_split(rows: list[start_from.Row]) -> dict[str, list[str]]:
+    found = defaultdict(list)
+    for image, _, split in rows:
+        if image not in found[split]:
+            found[split].append(image)
+    return dict(found)
+
+
+def test_a_further_round_trains_on_what_was_scored_and_scores_what_was_not(rows):
+    first, second, third = (images_by_split(start_from.themed(rows, BOATS, number)[1]) for number in range(3))
+    assert first == {
+        "train": ["boat-0", "boat-1", "boat-2"],
+        "val": ["boat-4", "boat-5"],
+        "test": ["boat-6", "boat-7", "boat-3"],
+    }
     assert second == {
-        "train": first["test"],
+        "train": ["boat-6", "boat-7", "boat-3"],
         "val": ["boat-0", "boat-1"],
         "test": ["boat-2", "boat-4", "boat-5"],
     }
-    assert first["test"] == ["boat-6", "boat-7", "boat-3"]
-    assert sorted(folds[0]) != sorted(folds[1])
-    assert sorted(row[:2] for row in folds[0]) == sorted(row[:2] for row in folds[1])
+    # Of the eight only two have not been scored.
+    assert third == {
+        "train": ["boat-2", "boat-4", "boat-5"],
+        "val": ["boat-6", "boat-7"],
+        "test": ["boat-0", "boat-1"],
+    }
 
 
-def test_more_folds_than_score_every_photo_once_are_refused(rows):
-    with pytest.raises(ValueError, match="fold 2: of 8 photos of the theme each fold scores 3"):
-        start_from.themed(rows, BOATS, 2)
+def test_a_round_that_would_score_nothing_new_is_refused(rows):
+    with pytest.raises(ValueError, match="3 rounds score every photo of the theme"):
+        start_from.themed(rows, BOATS, 3)
+
+
+def test_a_theme_without_photos_to_score_is_refused(rows):
+    few = [row for row in rows if row[0] not in ("boat-0", "boat-1", "boat-2")]
+    with pytest.raises(ValueError, match="5 photos of the theme; more than 5 are needed"):
+        start_from.themed(few, BOATS)
 
 
 def test_fewer_photos_change_nothing_but_what_is_trained_on(rows):
@@ -88,50 +109,114 @@ def test_a_theme_is_named_by_whole_words(theme, named, not_named):
     assert not any(found.search(caption) for caption in not_named)
 
 
-def test_a_run_with_other_options_is_not_taken_for_one_with_these(tmp_path):
+@pytest.mark.parametrize(
+    ("changed", "rows"),
+    [({"training.learning_rate": 5e-4}, [("a.png", "a dot", "train")]), ({}, [("a.png", "dots", "train")])],
+)
+def test_a_run_with_other_options_or_captions_is_not_taken_for_one_with_these(tmp_path, changed, rows):
     run = tmp_path / "run"
-    write_json(run / "options.json", {})
-    with pytest.raises(SystemExit, match="other options"):
-        start_from.trained([], tmp_path, run, {"training.learning_rate": 5e-4})
+    write_text(run / "options.json", "{}")
+    start_from.write_table(run.with_suffix(".csv"), [("a.png", "a dot", "train")])
+    start_from.trained([("a.png", "a dot", "train")], tmp_path, run, {})
+    with pytest.raises(SystemExit, match="other options or captions"):
+        start_from.trained(rows, tmp_path, run, changed)
 
 
-def test_seeds_passes_and_folds_lie_in_other_folders():
-    found = [start_from._name("base", 250, critical, seed) for critical in (0, 8) for seed in (0, 1)]
-    found += [start_from._name("base", 250, 0, 1, 1), start_from._name("unchanged", fold=1)]
-    assert found == [
-        "base-250",
-        "base-250-seed-1",
-        "base-250-critical-8",
-        "base-250-critical-8-seed-1",
-        "base-250-seed-1-fold-1",
-        "unchanged-fold-1",
+def test_seeds_passes_and_rounds_lie_in_other_folders():
+    names = [start_from._numbered("base-250", critical=critical, seed=1, round=2) for critical in (0, 8)]
+    assert names == ["base-250-seed-1-round-2", "base-250-critical-8-seed-1-round-2"]
+    assert start_from._numbered("base-250", critical=0, seed=0, round=0) == "base-250"
+
+
+COLOURS = ("red", "blue", "green", "white")
+
+
+@pytest.fixture
+def runs(tmp_path) -> start_from.Runs:
+    """Two seeds, two rounds; each caption says which seed wrote it."""
+    found = [[tmp_path / f"run-{seed}-{number}" for number in range(2)] for seed in range(2)]
+    for seed, own in enumerate(found):
+        for number, run in enumerate(own):
+            table = [(f"{number}-{place}.png", f"a {COLOURS[place]} dot", "test") for place in range(4)]
+            table += [("train.png", "never scored", "train"), ("copy.png", "a file under two names", "test")]
+            start_from.write_table(run.with_suffix(".csv"), table)
+            for way in start_from.WAYS:
+                texts = [
+                    {"image_id": image, "caption": caption if seed == 0 else "snow"}
+                    for image, caption, _ in table[:4]
+                ]
+                write_json(start_from._captions(run, way), texts)
+    return found
+
+
+def test_photos_of_all_rounds_are_one_set_and_some_can_be_left_out(runs):
+    assert len(start_from._references(runs[0])) == 8
+    left = start_from._references(runs[0], {"1-0.png", "0-1.png"})
+    assert sorted(left) == ["0-0.png", "0-2.png", "0-3.png", "1-1.png", "1-2.png", "1-3.png"]
+    assert start_from.scored(runs[0], "3 beams").images == 8
+    texts = start_from._texts(runs[0], "3 beams", left)
+    assert texts == {image: captions[0] for image, captions in left.items()}
+
+
+def test_a_side_counts_with_the_mean_of_its_seeds(runs):
+    good, bad = ([own] for own in runs)
+    half, whole, _ = start_from._against(runs, good, "3 beams")
+    none, _, p = start_from._against(bad, good, "3 beams")
+    assert none.startswith("0.0 / 0.0")
+    assert float(half.split(" / ")[0]) == pytest.approx(float(whole.split(" / ")[0]) / 2, abs=0.1)
+    assert float(p.split(" / ")[0]) < 0.05
+
+
+def test_sides_with_captions_of_other_images_are_not_compared(runs):
+    with pytest.raises(DataError, match="not of the same images"):
+        start_from._against([[runs[0][0]]], [[runs[0][1]]], "3 beams")
+
+
+def test_all_rounds_are_trained_captioned_and_told(rows, tmp_path, monkeypatch, capsys):
+    table, out = tmp_path / "captions.csv", tmp_path / "out"
+    start_from.write_table(table, rows)
+    trainings = []
+
+    def train(table, preset, run, *, images, overrides, resume):
+        trainings.append((run.name, overrides.get("training.seed")))
+        return SimpleNamespace(interrupted=False)
+
+    def evaluate(run, table, *, images, split, out, overrides):
+        scored = [row for row in start_from._read(table) if row[2] == split]
+        texts = {image: caption if run.name.startswith("base-") else "snow" for image, caption, _ in scored}
+        write_json(
+            out / "captions.json", [{"image_id": image, "caption": text} for image, text in texts.items()]
+        )
+
+    monkeypatch.setattr(start_from, "train", train)
+    monkeypatch.setattr(start_from, "evaluate", evaluate)
+    monkeypatch.setitem(start_from.THEMES, "water", BOATS)
+    asked = ["--photos", "--few", "1", "--many", "3", "--rounds", "3", "--seeds", "2"]
+    monkeypatch.setattr("sys.argv", ["start_from.py", str(table), "--images", ".", "--out", str(out), *asked])
+    start_from.main()
+    names = ["", "-round-1", "-round-2", "-seed-1", "-seed-1-round-1", "-seed-1-round-2"]
+    assert [name for name, _ in trainings] == [
+        "base",
+        *(f"nothing-3{name}" for name in names),
+        *(f"base-1{name}" for name in names),
+    ]
+    assert [seed for _, seed in trainings] == [None, *2 * [0, 0, 0, 1, 1, 1]]
+    told = capsys.readouterr().out.splitlines()
+    assert told[0].startswith("base as it is, CIDEr-D / BLEU-4 of 8 photos")
+    # The two that choose in the first round are scored in the second.
+    assert [line.split(":")[0] + line.rpartition(",")[2] for line in told[4:9]] == [
+        "3 beams 8 photos",
+        "3 beams, round 0 alone 3 photos",
+        "3 beams, round 1 alone 3 photos",
+        "3 beams, round 2 alone 2 photos",
+        "3 beams, all but the first 3 photos",
     ]
 
 
-@pytest.mark.parametrize(("seeds", "folds"), [(1, 1), (2, 1), (2, 2)])
-def test_two_sides_are_compared_over_all_photos_of_the_theme_that_are_scored(tmp_path, seeds, folds):
-    sides = ("good", "bad")
-    runs = {
-        side: [
-            [tmp_path / start_from._name(side, 1, 0, seed, fold) for fold in range(folds)]
-            for seed in range(seeds)
-        ]
-        for side in sides
-    }
-    for side, own in runs.items():
-        for fold, run in ((fold, run) for of_seed in own for fold, run in enumerate(of_seed)):
-            rows = [(f"{fold}-{number}.png", f"a red dot on field {number}", "test") for number in range(20)]
-            not_scored = [("other.png", "a train image", "train"), ("copy.png", "the same file", "test")]
-            start_from.write_table(run.with_suffix(".csv"), [*rows, *not_scored])
-            texts = [
-                {"image_id": image, "caption": caption if side == "good" else "snow"}
-                for image, caption, _ in rows
-            ]
-            for way in start_from.WAYS:
-                write_json(start_from._captions(run, way), texts)
-    assert len(start_from._references(runs["good"][0])) == 20 * folds
-    bad, good, p = start_from._against(runs["bad"], runs["good"], "3 beams")
-    assert bad.startswith("0.0 / 0.0")
-    assert float(good.split(" / ")[0]) > 50
-    assert p.startswith("0.000")
-    assert start_from.scored(runs["good"][0], "3 beams").images == 20 * folds
+@pytest.mark.parametrize("option", ["--rounds", "--seeds"])
+def test_no_rounds_and_no_seeds_are_refused(tmp_path, monkeypatch, capsys, option):
+    asked = [str(tmp_path / "captions.csv"), "--images", ".", "--out", str(tmp_path), option, "0"]
+    monkeypatch.setattr("sys.argv", ["start_from.py", *asked])
+    with pytest.raises(SystemExit):
+        start_from.main()
+    assert "--rounds and --seeds are 1 or more" in capsys.readouterr().err
