@@ -12,11 +12,10 @@ consensus, and of the captions that are chosen as the preset does. p is that of 
 of several seeds an image counts with the mean, as in ``mean_of_seeds.py``. At last few photos from the base
 are compared with many from nothing; ``--photos`` without a number leaves the rest out.
 
-With ``--rounds``, all but the base is trained so many times, on other photos of the theme: what one round
-scores is what the next one trains on first. No photo is scored twice, nor by a model that was trained on
-it; the photos of all rounds are compared as one set. At last every round is compared by itself, and those
-of all but the first together, without the hundred that choose in the first: with the first, people decide
-how models are trained.
+With ``--rounds``, all but the base is trained so many times: what one round scores is what the next one
+trains on first. No photo is scored twice, nor by a model that was trained on it; the photos of all rounds are
+compared as one set. At last every round is compared by itself, and those of all but the first together,
+without the hundred that choose in the first: with the first, people decide how models are trained.
 
 With ``--tuned``, both the base and the models from nothing have the last two stages of their encoder trained,
 too, for so many epochs behind the others. A start keeps the encoder of its base: what the base learned of
@@ -76,7 +75,7 @@ CHOOSING: Final = 100
 
 Row = tuple[str, str, str]
 Runs = list[list[Path]]
-"""Of every seed the runs of all rounds."""
+"""Runs by seed, then by round."""
 WAYS: Final[Mapping[str, Mapping[str, Any] | None]] = {
     "3 beams": None,
     "voted on": PRESETS["attend"]["decoding"],
@@ -111,12 +110,12 @@ def themed(rows: Iterable[Row], theme: re.Pattern[str], round_: int = 0) -> tupl
         key=lambda image: (by_image[image][0][2] != "train", image),
     )
     needed = max(EPOCHS) + CHOOSING
-    begin = len(images) - round_ * (len(images) - needed)
-    if len(images) <= needed:
-        raise ValueError(f"{len(images)} photos of the theme; more than {needed} are needed")
-    if begin <= 0:
-        raise ValueError(f"{round_} rounds score every photo of the theme; ask for no more")
+    if len(images) < needed + CHOOSING:
+        raise ValueError(f"{len(images)} photos of the theme; at least {needed + CHOOSING} are needed")
+    begin = max(0, len(images) - round_ * (len(images) - needed))
     before = set(images[begin:])
+    if begin < CHOOSING:
+        raise ValueError(f"round {round_ + 1} has {begin} photos left to score; {CHOOSING} are needed")
     inside: list[Row] = []
     for place, image in enumerate(images[begin:] + images[:begin]):
         split = "train" if place < max(EPOCHS) else "val" if place < needed else "test"
@@ -146,7 +145,8 @@ def trained(rows: list[Row], images: Path, run: Path, options: Mapping[str, Any]
     if done.exists():
         if done.read_text(encoding="utf-8") != wanted or sorted(_read(table)) != sorted(rows):
             raise SystemExit(
-                f"{run}: was trained with other options or captions; delete it, or name another --out"
+                f"{run}: was trained with other options or captions; delete it and what started from it, or "
+                "name another --out"
             )
         return
     write_table(table, rows)
@@ -193,44 +193,45 @@ def main() -> None:
         rounds = [themed(rows, THEMES[asked.theme], number) for number in range(asked.rounds)]
     except ValueError as problem:
         parser.error(str(problem))
-    folder = asked.out / (f"{asked.theme}-tuned-{asked.tuned}" if asked.tuned else asked.theme)
-    folder.mkdir(parents=True, exist_ok=True)
-    base = folder / "base"
+    without, tables = rounds[0][0], [inside for _, inside in rounds]
+    base = _folder(asked) / "base"
+    base.parent.mkdir(parents=True, exist_ok=True)
+    trained(without, asked.images, base, {**_PLAIN, **_tuned(asked), "training.epochs": asked.base_epochs})
+    unchanged = _unchanged(base, tables, asked.images)
+    print("| photos | captions | from nothing | from the base | p |\n| --- | --- | --- | --- | --- |")
+    for photos in asked.photos:
+        pair = _trained_runs("nothing", photos, tables, asked), _trained_runs("base", photos, tables, asked)
+        for way in WAYS:
+            print(f"| {' | '.join((str(photos), way, *_against(*pair, way)))} |", flush=True)
+    many = _trained_runs("nothing", asked.many, tables, asked)
+    few = _trained_runs("base", asked.few, tables, asked)
+    print(f"from the base with {asked.few}, against from nothing with {asked.many}:")
+    _tell(many, few, tables)
+    print("against the base as it is:")
+    _tell(unchanged, few, tables)
+
+
+def _folder(asked: argparse.Namespace) -> Path:
+    return Path(asked.out) / (f"{asked.theme}-tuned-{asked.tuned}" if asked.tuned else asked.theme)
+
+
+def _tuned(asked: argparse.Namespace) -> dict[str, Any]:
     # Runs that were begun without keep the options they have.
-    fine_tuned = {"fine_tune.epochs": asked.tuned, "fine_tune.stages": "last_two"} if asked.tuned else {}
-    trained(rounds[0][0], asked.images, base, {**_PLAIN, **fine_tuned, "training.epochs": asked.base_epochs})
-    tables = [inside for _, inside in rounds]
-    _tell_unchanged(base, tables, asked.images)
-    from_nothing = {
-        **(fine_tuned or {"training.flip": "auto"}),
-        "self_critical.epochs": asked.critical_from_nothing,
-    }
-    from_base = {
+    return {"fine_tune.epochs": asked.tuned, "fine_tune.stages": "last_two"} if asked.tuned else {}
+
+
+def _options_of(start: str, base: Path, asked: argparse.Namespace) -> dict[str, Any]:
+    """Return the options of trainings from ``"nothing"`` or from the ``"base"``."""
+    if start == "nothing":
+        critical = {"self_critical.epochs": asked.critical_from_nothing}
+        return {**(_tuned(asked) or {"training.flip": "auto"}), **critical}
+    return {
         "start.model": str(base),
         "training.epochs": _EPOCHS_OF_START,
         "training.learning_rate": asked.learning_rate,
         "training.flip": "auto",
         "self_critical.epochs": asked.critical,
     }
-
-    def both(photos: int, started: int) -> tuple[Runs, Runs]:
-        """Return what was trained on so many photos from nothing, and on so many from the base."""
-        return (
-            _trained_runs(folder / f"nothing-{photos}", photos, tables, from_nothing, asked),
-            _trained_runs(folder / f"base-{started}", started, tables, from_base, asked),
-        )
-
-    print("| photos | captions | from nothing | from the base | p |\n| --- | --- | --- | --- | --- |")
-    for photos in asked.photos:
-        pair = both(photos, photos)
-        for way in WAYS:
-            print(f"| {' | '.join((str(photos), way, *_against(*pair, way)))} |", flush=True)
-    pair = both(asked.many, asked.few)
-    print(f"from the base with {asked.few} against from nothing with {asked.many}:")
-    for way in WAYS:
-        print(f"{way}: {_in_words(pair, way)}")
-        if len(tables) > 1:
-            _tell_rounds(pair, way, tables)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -254,52 +255,56 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _tell_unchanged(base: Path, tables: list[list[Row]], images: Path) -> None:
-    """Print the scores of the base as it is."""
-    places = [base.with_name(_numbered("unchanged", round=number)) for number in range(len(tables))]
+def _unchanged(base: Path, tables: list[list[Row]], images: Path) -> Runs:
+    """Print the scores of the base as it is, and return where its captions lie."""
+    places = [base / _numbered("unchanged", round=number) for number in range(len(tables))]
     for out, inside in zip(places, tables, strict=True):
         write_table(out.with_suffix(".csv"), inside)
         captioned(base, out.with_suffix(".csv"), images, out)
     found = [scored(places, way) for way in WAYS]
     told = "; ".join(f"{way}: {_told(scores)}" for way, scores in zip(WAYS, found, strict=True))
     print(f"base as it is, CIDEr-D / BLEU-4 of {found[0].images} photos: {told}")
+    return [places]
 
 
-def _trained_runs(
-    run: Path, photos: int, tables: list[list[Row]], options: Mapping[str, Any], asked: argparse.Namespace
-) -> Runs:
+def _trained_runs(start: str, photos: int, tables: list[list[Row]], asked: argparse.Namespace) -> Runs:
     """Return the runs of all seeds and rounds, which are trained and have captions."""
+    folder = _folder(asked)
+    options = _options_of(start, folder / "base", asked)
     found: Runs = []
     for seed in range(asked.seeds):
         common = {"training.epochs": EPOCHS[photos], "training.batch_size": 32, "training.seed": seed}
         found.append([])
         for number, inside in enumerate(tables):
             critical = int(options["self_critical.epochs"])
-            own = run.with_name(_numbered(run.name, critical=critical, seed=seed, round=number))
-            trained(fewer(inside, photos), asked.images, own, {**_PLAIN, **common, **options})
-            captioned(own, own.with_suffix(".csv"), asked.images)
-            found[-1].append(own)
+            name = _numbered(f"{start}-{photos}", critical=critical, seed=seed, round=number)
+            trained(fewer(inside, photos), asked.images, folder / name, {**_PLAIN, **common, **options})
+            captioned(folder / name, (folder / name).with_suffix(".csv"), asked.images)
+            found[-1].append(folder / name)
     return found
 
 
 def _numbered(name: str, **numbers: int) -> str:
-    """Return the name of a folder: the first seed, the first round and no passes have no number."""
+    """Return the name of a folder with the numbers that are not 0."""
     return "-".join([name, *(f"{key}-{number}" for key, number in numbers.items() if number)])
 
 
-def _tell_rounds(pair: tuple[Runs, Runs], way: str, tables: list[list[Row]]) -> None:
-    """Print the comparisons of every round by itself, and of what the first did not decide on."""
-    for number in range(len(tables)):
-        first, second = ([[runs[number]] for runs in side] for side in pair)
-        print(f"{way}, round {number} alone: {_in_words((first, second), way)}")
+def _tell(first: Runs, second: Runs, tables: list[list[Row]]) -> None:
+    """Print how the second compares with the first: all rounds, each alone, and all but the first."""
     decided = {image for image, _, split in tables[0] if split == "val"}
-    first, second = ([runs[1:] for runs in side] for side in pair)
-    print(f"{way}, all but the first: {_in_words((first, second), way, decided)}")
+    for way in WAYS:
+        print(f"{way}: {_in_words(first, second, way)}")
+        for number in range(len(tables)) if len(tables) > 1 else ():
+            one, other = ([[runs[number]] for runs in side] for side in (first, second))
+            print(f"{way}, round {number + 1} of {len(tables)}: {_in_words(one, other, way)}")
+        one, other = ([runs[1:] for runs in side] for side in (first, second))
+        if _references(one[0], decided):
+            print(f"{way}, all but the first: {_in_words(one, other, way, decided)}", flush=True)
 
 
-def _in_words(pair: tuple[Runs, Runs], way: str, without: Collection[str] = ()) -> str:
-    one, other, p = _against(*pair, way, without)
-    return f"{other} against {one}, p = {p}, {len(_references(pair[0][0], without))} photos"
+def _in_words(first: Runs, second: Runs, way: str, without: Collection[str] = ()) -> str:
+    one, other, p = _against(first, second, way, without)
+    return f"{other} against {one}, p = {p}, {len(_references(first[0], without))} photos"
 
 
 def _against(first: Runs, second: Runs, way: str, without: Collection[str] = ()) -> tuple[str, str, str]:
@@ -322,13 +327,13 @@ def _written(run: Path, way: str) -> dict[str, str]:
 
 
 def _texts(runs: list[Path], way: str, images: Collection[str]) -> dict[str, str]:
-    """Return the captions of every round for those of the images that have one."""
+    """Return the hypotheses of every round for some images."""
     found = {image: text for run in runs for image, text in _written(run, way).items()}
     return {image: text for image, text in found.items() if image in images}
 
 
 def _references(runs: list[Path], without: Collection[str] = ()) -> dict[str, list[str]]:
-    """Return the captions by people of the photos that every round scores, but for some images."""
+    """Return the references of the photos that every round scores, but for some images."""
     found: dict[str, list[str]] = defaultdict(list)
     for run in runs:
         # Of a file under two names only one has a caption.

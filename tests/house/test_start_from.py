@@ -77,14 +77,34 @@ def test_a_further_round_trains_on_what_was_scored_and_scores_what_was_not(rows)
     }
 
 
-def test_a_round_that_would_score_nothing_new_is_refused(rows):
-    with pytest.raises(ValueError, match="3 rounds score every photo of the theme"):
+@pytest.mark.parametrize("boats", range(7, 20))
+def test_no_photo_is_scored_twice_or_by_what_knows_it_and_all_are_in_the_end(monkeypatch, boats):
+    monkeypatch.setattr(start_from, "EPOCHS", {3: 1})
+    monkeypatch.setattr(start_from, "CHOOSING", 2)
+    rows = [
+        (f"{place:02}", "a boat", "train" if place < 6 else "val") for place in range(boats) for _ in "ab"
+    ]
+    seen: list[str] = []
+    for number in range(boats):
+        left = {row[0] for row in rows} - set(seen)
+        if len(left) < 2:
+            break
+        found = images_by_split(start_from.themed(rows, BOATS, number)[1])
+        assert (len(found["train"]), len(found["val"])) == (3, 2)
+        assert not set(found["test"]) & set(found["train"] + found["val"])
+        seen += found["test"]
+    assert len(left) < 2
+    assert len(seen) == len(set(seen))
+
+
+def test_a_round_with_hardly_a_new_photo_to_score_is_refused(rows):
+    with pytest.raises(ValueError, match="round 4 has 0 photos left to score; 2 are needed"):
         start_from.themed(rows, BOATS, 3)
 
 
-def test_a_theme_without_photos_to_score_is_refused(rows):
-    few = [row for row in rows if row[0] not in ("boat-0", "boat-1", "boat-2")]
-    with pytest.raises(ValueError, match="5 photos of the theme; more than 5 are needed"):
+def test_a_theme_of_few_photos_is_refused(rows):
+    few = [row for row in rows if row[0] not in ("boat-0", "boat-1")]
+    with pytest.raises(ValueError, match="6 photos of the theme; at least 7 are needed"):
         start_from.themed(few, BOATS)
 
 
@@ -122,7 +142,7 @@ def test_a_run_with_other_options_or_captions_is_not_taken_for_one_with_these(tm
         start_from.trained(rows, tmp_path, run, changed)
 
 
-def test_seeds_passes_and_rounds_lie_in_other_folders():
+def test_seeds_rounds_and_self_critical_epochs_lie_in_other_folders():
     names = [start_from._numbered("base-250", critical=critical, seed=1, round=2) for critical in (0, 8)]
     assert names == ["base-250-seed-1-round-2", "base-250-critical-8-seed-1-round-2"]
     assert start_from._numbered("base-250", critical=0, seed=0, round=0) == "base-250"
@@ -188,6 +208,14 @@ def test_all_rounds_are_trained_captioned_and_told(rows, tmp_path, monkeypatch, 
             out / "captions.json", [{"image_id": image, "caption": text} for image, text in texts.items()]
         )
 
+    left_out = []
+    against = start_from._against
+
+    def spied(first, second, way, without=()):
+        left_out.extend([without] if without else [])
+        return against(first, second, way, without)
+
+    monkeypatch.setattr(start_from, "_against", spied)
     monkeypatch.setattr(start_from, "train", train)
     monkeypatch.setattr(start_from, "evaluate", evaluate)
     monkeypatch.setitem(start_from.THEMES, "water", BOATS)
@@ -204,13 +232,18 @@ def test_all_rounds_are_trained_captioned_and_told(rows, tmp_path, monkeypatch, 
     told = capsys.readouterr().out.splitlines()
     assert told[0].startswith("base as it is, CIDEr-D / BLEU-4 of 8 photos")
     # The two that choose in the first round are scored in the second.
-    assert [line.split(":")[0] + line.rpartition(",")[2] for line in told[4:9]] == [
-        "3 beams 8 photos",
-        "3 beams, round 0 alone 3 photos",
-        "3 beams, round 1 alone 3 photos",
-        "3 beams, round 2 alone 2 photos",
-        "3 beams, all but the first 3 photos",
-    ]
+    counts = {"": 8, ", round 1 of 3": 3, ", round 2 of 3": 3, ", round 3 of 3": 2, ", all but the first": 3}
+    lines = [(f"{way}{part}", f"{count} photos") for way in start_from.WAYS for part, count in counts.items()]
+    for found in (told[4:14], told[15:]):
+        assert [(line.split(":")[0], line.rpartition(", ")[2]) for line in found] == lines
+        # What starts from the base writes references, all others "snow".
+        figures = [line.partition(": ")[2].replace(",", "").split() for line in found]
+        assert all(float(one[2]) > 0 and one[3:7] == ["against", "0.0", "/", "0.0"] for one in figures)
+    assert (told[3], told[14]) == (
+        "from the base with 1, against from nothing with 3:",
+        "against the base as it is:",
+    )
+    assert left_out == 4 * [{"boat-4", "boat-5"}]
 
 
 @pytest.mark.parametrize("option", ["--rounds", "--seeds"])
